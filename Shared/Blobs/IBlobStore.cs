@@ -1,0 +1,35 @@
+namespace MlExperiments.Shared.Blobs;
+
+/// <summary>
+/// Immutable byte sequences, named by the SHA-256 of their content. Whoever knows a hash reads the bytes that it promises,
+/// or learns that there are none.
+/// </summary>
+public interface IBlobStore
+{
+    /// <summary>
+    /// Stores the stream's bytes and returns when they are durable. Storing what is there already changes nothing.
+    /// </summary>
+    Task<BlobReference> PutAsync(Stream content, CancellationToken cancellationToken);
+
+    /// <summary>Opens a blob for reading, from <paramref name="offset"/> on for <paramref name="length"/> bytes (null: to the end).</summary>
+    /// <exception cref="BlobNotFoundException">There is no such blob.</exception>
+    Task<Stream> OpenReadAsync(string hash, long offset, long? length, CancellationToken cancellationToken);
+
+    Task<bool> ExistsAsync(string hash, CancellationToken cancellationToken);
+
+    /// <summary>Removes a blob; one that is not there is no error.</summary>
+    Task DeleteAsync(string hash, CancellationToken cancellationToken);
+
+    /// <summary>Throws when blobs can't be written and read back now: what readiness checks ask.</summary>
+    Task ProbeAsync(CancellationToken cancellationToken);
+}
+
+/// <param name="Hash">SHA-256, 64 lower-case hex digits.</param>
+/// <param name="Length">Bytes.</param>
+public readonly record struct BlobReference(string Hash, long Length);
+
+/// <summary>A hash that no blob has.</summary>
+public sealed class BlobNotFoundException(string hash) : IOException($"There is no blob {hash}.")
+{
+    public string Hash { get; } = hash;
+}
