@@ -55,6 +55,9 @@ public record TrajectoryParameters
     /// <summary>Seed of all that is random: weights, shuffling, dropout; 0 to 2147483647.</summary>
     [Range(0, int.MaxValue)]
     public int Seed { get; init; }
+
+    /// <summary>The same without the steps.</summary>
+    public TrajectoryParameters WithoutSteps() => new(this);
 }
 
 /// <summary>The whole set of parameters of one experiment: a trajectory's, and the step at which it is measured.</summary>
@@ -63,7 +66,4 @@ public sealed record ExperimentParameters : TrajectoryParameters
     /// <summary>Training steps (batches), 1 to 10,000,000.</summary>
     [Range(1, 10_000_000)]
     public required int Steps { get; init; }
-
-    /// <summary>The same without the steps.</summary>
-    public TrajectoryParameters Trajectory => new(this);
 }

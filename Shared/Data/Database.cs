@@ -1,0 +1,48 @@
+using System.Data.Common;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace MlExperiments.Shared.Data;
+
+/// <summary>How the programs reach PostgreSQL: one data source and pool a process, named by <c>ConnectionStrings:Database</c>.</summary>
+public static class Database
+{
+    public const string ConnectionName = "Database";
+
+    public static IServiceCollection AddDatabase(this IServiceCollection services, IConfiguration configuration)
+    {
+        var connectionString = configuration.GetConnectionString(ConnectionName);
+        if (string.IsNullOrWhiteSpace(connectionString))
+            throw new InvalidOperationException(
+                $"There is no database to connect to: set ConnectionStrings__{ConnectionName}, for example to \"Host=127.0.0.1;Database=mlexperiments;Username=mlexperiments\".");
+
+        services.AddSingleton(_ => NpgsqlDataSource.Create(connectionString));
+        services.AddSingleton<DbDataSource>(provider => provider.GetRequiredService<NpgsqlDataSource>());
+        services.AddPooledDbContextFactory<ExperimentsDbContext>(
+            (provider, options) => options.UseNpgsql(
+                provider.GetRequiredService<NpgsqlDataSource>(),
+                npgsql => npgsql.EnableRetryOnFailure(maxRetryCount: 3)));
+        services.AddScoped(provider => provider.GetRequiredService<IDbContextFactory<ExperimentsDbContext>>().CreateDbContext());
+        return services;
+    }
+
+    /// <summary>Brings the schema to this build's version; safe to run from several processes at once.</summary>
+    public static Task MigrateAsync(ExperimentsDbContext db, CancellationToken cancellationToken) =>
+        db.Database.MigrateAsync(cancellationToken);
+
+    /// <summary>Refuses to run on another schema than this build's.</summary>
+    /// <exception cref="SchemaVersionException">The schema is older or newer, or there is none.</exception>
+    public static async Task CheckVersionAsync(ExperimentsDbContext db, CancellationToken cancellationToken)
+    {
+        var known = db.Database.GetMigrations().ToList();
+        var applied = (await db.Database.GetAppliedMigrationsAsync(cancellationToken)).ToList();
+        if (known.Except(applied).ToList() is [_, ..] missing)
+            throw new SchemaVersionException($"The database lacks the migrations {string.Join(", ", missing)}: run the migrate command first.");
+        if (applied.Except(known).ToList() is [_, ..] newer)
+            throw new SchemaVersionException($"The database is newer than this program (it has {string.Join(", ", newer)}): update the program.");
+    }
+}
+
+public sealed class SchemaVersionException(string message) : Exception(message);
