@@ -1,0 +1,32 @@
+using MlExperiments.Api.Infrastructure;
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Queue;
+
+if (args is ["migrate", .. var settings])
+    return await MigrateCommand.RunAsync(settings);
+
+var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+if (builder.AddSecurity() is { } refusal)
+    return StartUp.Refuse(refusal);
+
+builder.WebHost.UseKestrelHttpsConfiguration();
+builder.Services
+    .AddSingleton(TimeProvider.System)
+    .AddDatabase(builder.Configuration)
+    .AddJobQueue()
+    .AddProblems()
+    .AddApiJson()
+    .AddOpenApi();
+
+var app = builder.Build();
+if (await StartUp.FindProblemAsync(app.Services) is { } problem)
+    return StartUp.Refuse(problem);
+
+app.UseSecurityHeaders();
+app.UseProblems();
+app.UseAccessControl();
+app.UseOpenApi();
+app.MapHealth();
+
+await app.RunAsync();
+return 0;
