@@ -13,7 +13,7 @@ namespace MlExperiments.Api.Images;
 internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs, UploadTally tally)
 {
     // One lookup for so many images, of so many bytes together (or one of more).
-    private const int BatchImages = 256;
+    private const int BatchImages = 1000;
     private const int BatchBytes = 8 * 1024 * 1024;
 
     // One transaction for so many images; a full pack may end it sooner.
