@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -18,6 +19,7 @@ public static class Database
                 $"There is no database to connect to: set ConnectionStrings__{ConnectionName}, for example to \"Host=127.0.0.1;Database=mlexperiments;Username=mlexperiments\".");
 
         services.AddSingleton(_ => NpgsqlDataSource.Create(connectionString));
+        services.AddSingleton<DbDataSource>(provider => provider.GetRequiredService<NpgsqlDataSource>());
         services.AddPooledDbContextFactory<ExperimentsDbContext>(
             (provider, options) => options.UseNpgsql(
                 provider.GetRequiredService<NpgsqlDataSource>(),

@@ -1,0 +1,128 @@
+using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
+namespace MlExperiments.Shared.Contracts;
+
+/// <summary>
+/// A safetensors file in a memory map: opening reads the header only, tensors are copied out in the pieces that are asked
+/// for. Safe for several threads.
+/// </summary>
+public sealed class SafetensorsReader : IDisposable
+{
+    private readonly MemoryMappedFile? map;
+    private readonly MemoryMappedViewAccessor? view;
+    private readonly Dictionary<string, SafetensorsTensor> byName;
+    private readonly string path;
+    private readonly long payloadStart;
+    private readonly long payloadLength;
+
+    private SafetensorsReader(string path, FileStream file)
+    {
+        this.path = path;
+        if (file.Length < 8) throw new InvalidDataException("The file is shorter than its first word.");
+        Span<byte> word = stackalloc byte[8];
+        file.ReadExactly(word);
+        var headerLength = BitConverter.ToInt64(word);
+        if (headerLength is < 2 or > Safetensors.MaxHeaderLength || headerLength > file.Length - 8)
+            throw new InvalidDataException($"The header's length, {headerLength}, doesn't fit the file's, {file.Length}.");
+
+        var json = new byte[headerLength];
+        file.ReadExactly(json);
+        payloadStart = 8 + headerLength;
+        payloadLength = file.Length - payloadStart;
+        var header = SafetensorsHeader.Parse(json, payloadLength);
+        Metadata = header.Metadata;
+        Tensors = header.Tensors;
+        byName = header.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        if (payloadLength == 0) return;
+
+        map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        view = map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+    }
+
+    /// <summary>In the order of their bytes.</summary>
+    public IReadOnlyList<SafetensorsTensor> Tensors { get; }
+
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <exception cref="InvalidDataException">The file is torn or no safetensors file; the message names it and says why.</exception>
+    /// <exception cref="IOException">The file can't be read.</exception>
+    public static SafetensorsReader Open(string path)
+    {
+        // The map keeps the file's content reachable after the handle is closed.
+        using var file = File.OpenRead(path);
+        try
+        {
+            return new(path, file);
+        }
+        catch (InvalidDataException error)
+        {
+            throw new InvalidDataException($"{path}: {error.Message}", error);
+        }
+    }
+
+    /// <exception cref="InvalidDataException">There is no such tensor, or its type or number of dimensions is another.</exception>
+    public SafetensorsTensor Tensor(string name, SafetensorsType type, int dimensions)
+    {
+        if (!byName.TryGetValue(name, out var tensor)) throw new InvalidDataException($"{path}: There is no tensor '{name}'.");
+        if (tensor.Type != type || tensor.Shape.Count != dimensions)
+            throw new InvalidDataException($"{path}: The tensor '{name}' is {tensor.Type} of {tensor.Shape.Count} dimensions, not {type} of {dimensions}.");
+        return tensor;
+    }
+
+    /// <exception cref="InvalidDataException">There is no such entry.</exception>
+    public string RequiredMetadata(string name) =>
+        Metadata.TryGetValue(name, out var value) ? value : throw new InvalidDataException($"{path}: The metadata lacks '{name}'.");
+
+    /// <summary>Copies bytes of a tensor, from one of its bytes on.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">They reach beyond the tensor.</exception>
+    public void Read(SafetensorsTensor tensor, long offset, Span<byte> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + destination.Length, tensor.Length, nameof(destination));
+        ReadPayload(tensor.Offset + offset, destination);
+    }
+
+    /// <summary>The whole of a tensor of at most 2 GiB, as elements of the matching type.</summary>
+    public T[] ReadAll<T>(SafetensorsTensor tensor) where T : unmanaged
+    {
+        var elements = new T[tensor.Length / Marshal.SizeOf<T>()];
+        Read(tensor, 0, MemoryMarshal.AsBytes(elements.AsSpan()));
+        return elements;
+    }
+
+    /// <summary>SHA-256 over all tensors' bytes, lower-case hex: what <see cref="SafetensorsWriter.Commit"/> returned.</summary>
+    public string ComputeChecksum()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = new byte[Math.Min(payloadLength, 1 << 20)];
+        for (var offset = 0L; offset < payloadLength; offset += buffer.Length)
+        {
+            var piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, payloadLength - offset));
+            ReadPayload(offset, piece);
+            hash.AppendData(piece);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <exception cref="InvalidDataException">The tensors' bytes are not those that the file was written with.</exception>
+    public void VerifyChecksum()
+    {
+        if (RequiredMetadata(Safetensors.ChecksumKey) != ComputeChecksum())
+            throw new InvalidDataException($"{path}: The tensors don't have the checksum that the file was written with; it was altered or torn.");
+    }
+
+    public void Dispose()
+    {
+        view?.Dispose();
+        map?.Dispose();
+    }
+
+    private void ReadPayload(long offset, Span<byte> destination)
+    {
+        if (destination.IsEmpty) return;
+        view!.SafeMemoryMappedViewHandle.ReadSpan((ulong)(view.PointerOffset + payloadStart + offset), destination);
+    }
+}

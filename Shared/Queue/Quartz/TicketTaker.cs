@@ -1,0 +1,16 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using Quartz;
+
+namespace MlExperiments.Shared.Queue.Quartz;
+
+/// <summary>Two shutdown scopes: first no more tickets are taken, then the running ones end.</summary>
+internal sealed class TicketTaker(IHostApplicationLifetime lifetime, IServiceProvider services, IOptionsMonitor<QuartzHostedServiceOptions> options)
+    : QuartzHostedService(lifetime, services, options)
+{
+    public override async Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        foreach (var scheduler in Schedulers)
+            await scheduler.Standby(cancellationToken);
+    }
+}

@@ -1,0 +1,131 @@
+using System.Runtime.CompilerServices;
+using static TorchSharp.Native;
+
+namespace TorchSharp;
+
+public static partial class torch
+{
+    /// <summary>
+    /// A tensor of libtorch's. It belongs to the dispose scope in which it was made, or to the caller where there is none.
+    /// Calls on a disposed tensor throw <see cref="ObjectDisposedException"/>; calls that libtorch refuses throw
+    /// <see cref="System.Runtime.InteropServices.ExternalException"/> with its message.
+    /// </summary>
+    public sealed partial class Tensor : IDisposable
+    {
+        private static long totalCount;
+        private int disposed;
+
+        internal Tensor(TensorHandle handle)
+        {
+            Handle = handle;
+            Interlocked.Increment(ref totalCount);
+            Scope = DisposeScope.Register(this);
+        }
+
+        /// <summary>How many tensors of the process wait for their disposal.</summary>
+        public static long TotalCount => Interlocked.Read(ref totalCount);
+
+        internal TensorHandle Handle { get; }
+
+        internal DisposeScope? Scope { get; set; }
+
+        public ScalarType dtype
+        {
+            get
+            {
+                Check(torch_type(Handle, out var type));
+                return (ScalarType)type;
+            }
+        }
+
+        public long[] shape
+        {
+            get
+            {
+                Check(torch_dim(Handle, out var dimensions));
+                var sizes = new long[dimensions];
+                Check(torch_sizes(Handle, sizes));
+                return sizes;
+            }
+        }
+
+        public long NumberOfElements => shape.Aggregate(1L, (product, size) => product * size);
+
+        public bool requires_grad
+        {
+            get
+            {
+                Check(torch_requires_grad(Handle, out var required));
+                return required;
+            }
+            set => Check(torch_set_requires_grad(Handle, value));
+        }
+
+        /// <summary>The elements' memory, for reading and writing; it ends with the tensor.</summary>
+        /// <exception cref="InvalidOperationException">The elements don't lie one behind another.</exception>
+        /// <exception cref="ArgumentException">More than 2 GiB.</exception>
+        public unsafe Span<byte> bytes
+        {
+            get
+            {
+                if (!is_contiguous()) throw new InvalidOperationException("Only a contiguous tensor shows its bytes.");
+                Check(torch_data(Handle, out var data, out var length));
+                if (length > int.MaxValue) throw new ArgumentException($"A span can't hold the tensor's {length} bytes.");
+                return new((void*)data, (int)length);
+            }
+        }
+
+        public bool is_contiguous()
+        {
+            Check(torch_is_contiguous(Handle, out var contiguous));
+            return contiguous;
+        }
+
+        public Tensor requires_grad_(bool requires_grad = true)
+        {
+            this.requires_grad = requires_grad;
+            return this;
+        }
+
+        /// <summary>The one element of a tensor that has one.</summary>
+        /// <exception cref="ArgumentException">There are more or none, or <typeparamref name="T"/> is not their type.</exception>
+        public unsafe T item<T>() where T : unmanaged
+        {
+            var expected = dtype switch
+            {
+                ScalarType.Byte => typeof(byte),
+                ScalarType.Int32 => typeof(int),
+                ScalarType.Int64 => typeof(long),
+                ScalarType.Float32 => typeof(float),
+                ScalarType.Float64 => typeof(double),
+                _ => typeof(bool),
+            };
+            if (typeof(T) != expected) throw new ArgumentException($"The tensor holds {dtype}, not {typeof(T).Name}.");
+            if (NumberOfElements != 1) throw new ArgumentException($"The tensor has {NumberOfElements} elements, not one.");
+            Check(torch_data(Handle, out var data, out _));
+            var value = Unsafe.Read<T>((void*)data);
+            GC.KeepAlive(this);
+            return value;
+        }
+
+        public Tensor MoveToOuterDisposeScope()
+        {
+            Scope?.MoveToOuter(this);
+            return this;
+        }
+
+        public Tensor DetachFromDisposeScope()
+        {
+            Scope?.Detach(this);
+            return this;
+        }
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref disposed, 1) != 0) return;
+            Interlocked.Decrement(ref totalCount);
+            Scope?.Forget(this);
+            Handle.Dispose();
+        }
+    }
+}

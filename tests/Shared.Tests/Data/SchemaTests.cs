@@ -1,0 +1,61 @@
+using MlExperiments.Shared.Data;
+using MlExperiments.Testing;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata;
+
+namespace MlExperiments.Shared.Tests.Data;
+
+[TestFixture]
+public sealed class SchemaTests
+{
+    private sealed record Column(string TableName, string ColumnName, bool IsNullable, string Type);
+
+    [Test]
+    public async Task Migrations_MakeWhatTheEntitiesSay()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        await using var db = database.NewContext();
+        var actual = await db.Database.SqlQuery<Column>(
+            $"""
+            SELECT c.relname AS "TableName", a.attname AS "ColumnName", NOT a.attnotnull AS "IsNullable",
+                   format_type(a.atttypid, NULL) AS "Type"
+            FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND c.relname <> '__EFMigrationsHistory'
+            """).ToListAsync();
+
+        var expected = db.Model.GetEntityTypes().SelectMany(entity => entity.GetProperties().Select(property => new Column(
+            entity.GetTableName()!,
+            property.GetColumnName(StoreObjectIdentifier.Table(entity.GetTableName()!))!,
+            property.IsNullable,
+            StoreType(property))));
+        Assert.That(actual.Select(column => column with { Type = Plain(column.Type) }), Is.EquivalentTo(expected));
+    }
+
+    [Test]
+    public async Task Migrations_RunTwiceAndAtOnce_ChangeNothingMore()
+    {
+        await using var database = await TestDatabase.CreateEmptyAsync();
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
+        {
+            await using var db = database.NewContext();
+            await Database.MigrateAsync(db, CancellationToken.None);
+        }));
+        await using var check = database.NewContext();
+        await Database.CheckVersionAsync(check, CancellationToken.None);
+    }
+
+    [Test]
+    public async Task CheckVersion_OnAnEmptyDatabase_SaysWhatToRun()
+    {
+        await using var database = await TestDatabase.CreateEmptyAsync();
+        await using var db = database.NewContext();
+        var refusal = Assert.ThrowsAsync<SchemaVersionException>(() => Database.CheckVersionAsync(db, CancellationToken.None));
+        Assert.That(refusal!.Message, Does.Contain("migrate"));
+    }
+
+    private static string StoreType(IProperty property) => Plain(property.GetRelationalTypeMapping().StoreType);
+
+    // Text, varchar and char hold the same strings; lengths are checked by the database.
+    private static string Plain(string type) =>
+        type.StartsWith("character", StringComparison.Ordinal) ? "text" : type.Split('(')[0];
+}

@@ -1,0 +1,212 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Queue;
+using MlExperiments.Testing;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace MlExperiments.Shared.Tests.Queue;
+
+/// <summary>What any job engine must do; runs on the one that this build has.</summary>
+[TestFixture]
+public sealed class JobQueueTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private TestDatabase _database = null!;
+    private IHost _enqueuer = null!;
+
+    private IJobQueue Queue => _enqueuer.Services.GetRequiredService<IJobQueue>();
+
+    [SetUp]
+    public async Task SetUp()
+    {
+        _database = await TestDatabase.CreateAsync();
+        using (var migrator = NewHost(services => services.AddJobQueue(createTables: true)))
+            await migrator.Services.GetRequiredService<IJobQueue>().MigrateAsync(CancellationToken.None);
+        _enqueuer = NewHost(services => services.AddJobQueue());
+        await TestContext.Out.WriteLineAsync($"Job engine: {Queue.Engine}");
+    }
+
+    [TearDown]
+    public async Task TearDown()
+    {
+        _enqueuer.Dispose();
+        await _database.DisposeAsync();
+    }
+
+    [Test]
+    public async Task Enqueue_Committed_Waits()
+    {
+        await EnqueueAsync(3);
+        Assert.That(await Queue.CountWaitingAsync(CancellationToken.None), Is.EqualTo(3));
+    }
+
+    [Test]
+    public async Task Enqueue_RolledBack_LeavesNeitherRowNorTicket()
+    {
+        await using var db = _database.NewContext();
+        Assert.ThrowsAsync<InvalidDataException>(() => db.TransactAsync(
+            async token =>
+            {
+                db.Models.Add(NewModel());
+                await db.SaveChangesAsync(token);
+                await Queue.EnqueueAsync(db, 2, token);
+                throw new InvalidDataException("changed my mind");
+            },
+            CancellationToken.None));
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(Queue.CountWaitingAsync(CancellationToken.None).Result, Is.Zero);
+            Assert.That(db.Models.Count(), Is.Zero);
+        });
+    }
+
+    [Test]
+    public async Task Enqueue_OutsideATransaction_IsRefused()
+    {
+        await using var db = _database.NewContext();
+        Assert.ThrowsAsync<InvalidOperationException>(() => Queue.EnqueueAsync(db, 1, CancellationToken.None));
+    }
+
+    [Test]
+    public async Task Enqueue_MoreThanATransactionMayHold_IsCut()
+    {
+        await EnqueueAsync(IJobQueue.MaxTicketsPerTransaction + 10);
+        Assert.That(await Queue.CountWaitingAsync(CancellationToken.None), Is.EqualTo(IJobQueue.MaxTicketsPerTransaction));
+    }
+
+    [Test]
+    public async Task Tickets_WithTwoWorkers_AreEachHandledOnce()
+    {
+        const int tickets = 40;
+        var handled = new HandledTickets();
+        using var first = await StartWorkerAsync(handled, slots: 2);
+        using var second = await StartWorkerAsync(handled, slots: 2);
+
+        await EnqueueAsync(tickets);
+
+        await handled.WaitAsync(tickets);
+        Assert.Multiple(() =>
+        {
+            Assert.That(Queue.CountWaitingAsync(CancellationToken.None).Result, Is.Zero);
+            Assert.That(handled.MostAtOnce, Is.LessThanOrEqualTo(4));
+        });
+        await Task.WhenAll(first.StopAsync(), second.StopAsync());
+        Assert.That(handled.Count, Is.EqualTo(tickets));
+    }
+
+    [Test]
+    public async Task Handler_ThatThrows_DoesNotStopTheOthers()
+    {
+        var handled = new HandledTickets { ThrowOnFirst = true };
+        using var worker = await StartWorkerAsync(handled, slots: 1);
+        await EnqueueAsync(3);
+        await handled.WaitAsync(3);
+        await worker.StopAsync();
+    }
+
+    [Test]
+    public async Task Stop_WaitsForTheRunningTicket()
+    {
+        var handled = new HandledTickets { Gate = new TaskCompletionSource() };
+        using var worker = await StartWorkerAsync(handled, slots: 1);
+        await EnqueueAsync(1);
+        await handled.Started.Task.WaitAsync(Patience);
+
+        var stopping = worker.StopAsync();
+        Assert.That(stopping.IsCompleted, Is.False);
+        handled.Gate.SetResult();
+        await stopping.WaitAsync(Patience);
+        Assert.That(handled.Count, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task Ticket_FromCommitToHandler_TakesUnderTwoSeconds()
+    {
+        var handled = new HandledTickets();
+        using var worker = await StartWorkerAsync(handled, slots: 1);
+        List<double> seconds = [];
+        for (var round = 1; round <= 5; round++)
+        {
+            var clock = Stopwatch.StartNew();
+            await EnqueueAsync(1);
+            await handled.WaitAsync(round);
+            seconds.Add(clock.Elapsed.TotalSeconds);
+        }
+
+        seconds.Sort();
+        await TestContext.Out.WriteLineAsync($"From commit to handler: median {seconds[2]:0.000} s, longest {seconds[4]:0.000} s ({Queue.Engine})");
+        Assert.That(seconds[2], Is.LessThan(2));
+        await worker.StopAsync();
+    }
+
+    private static Model NewModel() =>
+        new() { Name = "m", InputWidth = 28, InputHeight = 28, InputChannels = 1, CreatedAt = TimeProvider.System.GetUtcNow() };
+
+    private async Task EnqueueAsync(int count)
+    {
+        await using var db = _database.NewContext();
+        await db.TransactAsync(token => Queue.EnqueueAsync(db, count, token), CancellationToken.None);
+    }
+
+    private async Task<IHost> StartWorkerAsync(HandledTickets handled, int slots)
+    {
+        var host = NewHost(services => services.AddSingleton(handled).AddJobQueue<CountingHandler>(slots));
+        await host.StartAsync();
+        return host;
+    }
+
+    private IHost NewHost(Action<IServiceCollection> configure)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", _database.ConnectionString)]);
+        builder.Services.AddDatabase(builder.Configuration);
+        builder.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning));
+        configure(builder.Services);
+        return builder.Build();
+    }
+
+    private sealed class HandledTickets
+    {
+        private readonly ConcurrentBag<Guid> _handled = [];
+        private readonly SemaphoreSlim _signal = new(0);
+        private int _running;
+        private int _awaited;
+
+        public TaskCompletionSource? Gate { get; init; }
+        public TaskCompletionSource Started { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public bool ThrowOnFirst { get; init; }
+        public int MostAtOnce { get; private set; }
+        public int Count => _handled.Count;
+
+        public async Task HandleAsync()
+        {
+            var running = Interlocked.Increment(ref _running);
+            lock (_handled)
+                MostAtOnce = Math.Max(MostAtOnce, running);
+            Started.TrySetResult();
+            if (Gate is not null)
+                await Gate.Task;
+            _handled.Add(Guid.NewGuid());
+            Interlocked.Decrement(ref _running);
+            _signal.Release();
+            if (ThrowOnFirst && _handled.Count == 1)
+                throw new InvalidDataException("The first ticket's handler fails.");
+        }
+
+        public async Task WaitAsync(int count)
+        {
+            for (; _awaited < count; _awaited++)
+                Assert.That(await _signal.WaitAsync(Patience), Is.True, $"only {_awaited} of {count} tickets were handled");
+        }
+    }
+
+    private sealed class CountingHandler(HandledTickets handled) : ITicketHandler
+    {
+        public Task HandleAsync(CancellationToken cancellationToken) => handled.HandleAsync();
+    }
+}
