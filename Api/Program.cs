@@ -1,4 +1,5 @@
 using MlExperiments.Api.Infrastructure;
+using MlExperiments.Api.Models;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 
@@ -8,6 +9,9 @@ if (args is ["migrate", .. var settings])
 var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 if (builder.AddSecurity() is { } refusal)
     return StartUp.Refuse(refusal);
+
+if (StartUp.FindMissingSetting(builder.Configuration) is { } missing)
+    return StartUp.Refuse(missing);
 
 builder.WebHost.UseKestrelHttpsConfiguration();
 builder.Services
@@ -27,6 +31,7 @@ app.UseProblems();
 app.UseAccessControl();
 app.UseOpenApi();
 app.MapHealth();
+app.MapModels();
 
 await app.RunAsync();
 return 0;
