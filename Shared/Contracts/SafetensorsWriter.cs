@@ -8,7 +8,7 @@ namespace MlExperiments.Shared.Contracts;
 /// Writes a safetensors file so that its name never shows less than the whole: into a temporary file of the final size in
 /// the same folder, in any order and from any thread; <see cref="Commit"/> flushes and renames it. Without a commit, nothing stays.
 /// </summary>
-public sealed class SafetensorsWriter : IDisposable
+public sealed partial class SafetensorsWriter : IDisposable
 {
     private static readonly string ChecksumBlank = new('0', 64);
 
@@ -126,12 +126,12 @@ public sealed class SafetensorsWriter : IDisposable
         }
     }
 
-    [DllImport("libc", EntryPoint = "open", SetLastError = true)]
-    private static extern int Open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
+    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    private static partial int Open(string path, int flags);
 
-    [DllImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    private static extern int FSync(int descriptor);
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    private static partial int FSync(int descriptor);
 
-    [DllImport("libc", EntryPoint = "close", SetLastError = true)]
-    private static extern int Close(int descriptor);
+    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
+    private static partial int Close(int descriptor);
 }
