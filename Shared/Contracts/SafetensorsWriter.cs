@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using MlExperiments.Shared.Blobs;
 using Microsoft.Win32.SafeHandles;
 
 namespace MlExperiments.Shared.Contracts;
@@ -8,7 +8,7 @@ namespace MlExperiments.Shared.Contracts;
 /// Writes a safetensors file so that its name never shows less than the whole: into a temporary file of the final size in
 /// the same folder, in any order and from any thread; <see cref="Commit"/> flushes and renames it. Without a commit, nothing stays.
 /// </summary>
-public sealed partial class SafetensorsWriter : IDisposable
+public sealed class SafetensorsWriter : IDisposable
 {
     private static readonly string ChecksumBlank = new('0', 64);
 
@@ -85,7 +85,7 @@ public sealed partial class SafetensorsWriter : IDisposable
         RandomAccess.FlushToDisk(file);
         File.Move(temporary, path, overwrite: true);
         committed = true;
-        FlushFolder(Path.GetDirectoryName(path)!);
+        Durable.FlushFolder(Path.GetDirectoryName(path)!);
         return hash;
     }
 
@@ -109,29 +109,4 @@ public sealed partial class SafetensorsWriter : IDisposable
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
-
-    // A rename lasts once its folder is flushed, which .NET has no call for.
-    private static void FlushFolder(string folder)
-    {
-        const int readOnly = 0;
-        var descriptor = Open(folder, readOnly);
-        if (descriptor < 0) throw new IOException($"{folder} can't be opened: {Marshal.GetLastPInvokeErrorMessage()}");
-        try
-        {
-            if (FSync(descriptor) != 0) throw new IOException($"{folder} can't be flushed: {Marshal.GetLastPInvokeErrorMessage()}");
-        }
-        finally
-        {
-            _ = Close(descriptor);
-        }
-    }
-
-    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
-    private static partial int Open(string path, int flags);
-
-    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    private static partial int FSync(int descriptor);
-
-    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
-    private static partial int Close(int descriptor);
 }
