@@ -6,13 +6,13 @@ SERVICES=() # in the order of their start: api, worker-1, ...
 declare -A SERVICE_PID SERVICE_STARTED SERVICE_DELAY SERVICE_DUE
 
 # What every one of our processes carries in its environment, and its children too.
-service_mark() { echo "MLEXPERIMENTS_DATA=$DATA"; }
+service_mark() { echo "MLEXPERIMENTS_RUN=$DATA"; }
 
 start_service() {
   local name=$1 program=Worker log=$DATA/logs/$1.log
   bound_log "$log"
   (
-    export MLEXPERIMENTS_DATA=$DATA
+    export MLEXPERIMENTS_RUN=$DATA
     if [[ $name == api ]]; then
       program=Api
       export ASPNETCORE_URLS=http://127.0.0.1:$PORT
