@@ -91,14 +91,18 @@ stop_all_services() {
   fi
 }
 
-# wait_ready: until the Api says that everything it needs is there. Fails when it dies or takes too long.
+# wait_ready: until the Api says that everything it needs is there. Fails, saying why, when it dies or takes too long.
 wait_ready() {
-  local deadline=$((SECONDS + 120))
-  until [[ $(curl -s -o /dev/null -m 5 --noproxy '*' -w '%{http_code}' "http://127.0.0.1:$PORT/health/ready") == 200 ]]; do
+  local deadline=$((SECONDS + 120)) answer name
+  until answer=$(curl -s -m 8 --noproxy '*' --fail-with-body "http://127.0.0.1:$PORT/health/ready"); do
     if ! alive "${SERVICE_PID[api]}" || ((SECONDS >= deadline)); then
+      complain "$answer"
       return 1
     fi
     pause 0.2
+    for name in "${SERVICES[@]:1}"; do
+      look_after "$name"
+    done
   done
 }
 
