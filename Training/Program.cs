@@ -1,1 +1,3 @@
-System.Console.WriteLine(TorchSharp.torch.__version__);
+using MlExperiments.Training.Cli;
+
+return CommandLine.Run(args);

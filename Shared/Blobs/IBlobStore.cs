@@ -13,7 +13,13 @@ public interface IBlobStore
 
     /// <summary>Opens a blob for reading, from <paramref name="offset"/> on for <paramref name="length"/> bytes (null: to the end).</summary>
     /// <exception cref="BlobNotFoundException">There is no such blob.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The range is not within the blob.</exception>
+    /// <exception cref="ArgumentException">Not a hash; so do all calls that take one.</exception>
     Task<Stream> OpenReadAsync(string hash, long offset, long? length, CancellationToken cancellationToken);
+
+    /// <summary>A file on this machine with the blob's bytes, for programs that map it into memory; only to be read.</summary>
+    /// <exception cref="BlobNotFoundException">There is no such blob.</exception>
+    Task<string> GetPathAsync(string hash, CancellationToken cancellationToken);
 
     Task<bool> ExistsAsync(string hash, CancellationToken cancellationToken);
 

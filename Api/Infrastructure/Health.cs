@@ -1,0 +1,96 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Queue;
+using Npgsql;
+
+namespace MlExperiments.Api.Infrastructure;
+
+/// <param name="Status"><c>live</c>, <c>ready</c> or <c>notReady</c>.</param>
+/// <param name="Checks">What was looked at.</param>
+public sealed record HealthReport(string Status, IReadOnlyList<HealthCheck> Checks);
+
+/// <param name="Name"><c>database</c>, <c>blobs</c> or <c>workers</c>.</param>
+/// <param name="Status"><c>ok</c> or <c>failed</c>.</param>
+/// <param name="Detail">One sentence: what was found, or what to do.</param>
+public sealed record HealthCheck(string Name, string Status, string Detail);
+
+internal static partial class Health
+{
+    private static readonly TimeSpan CheckLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan WorkerSilence = TimeSpan.FromSeconds(30);
+
+    public static void MapHealth(this IEndpointRouteBuilder routes)
+    {
+        var group = routes.MapGroup("/health").WithTags("Health");
+        group.MapGet("/live", GetLive)
+            .WithSummary("Answers as long as the process serves requests")
+            .WithExamples(response: """{"status": "live", "checks": []}""");
+        group.MapGet("/ready", GetReady)
+            .WithSummary("Says whether everything that the service needs is there")
+            .WithExamples(response: """
+                {"status": "ready", "checks": [
+                  {"name": "database", "status": "ok", "detail": "Reachable, with this build's schema."},
+                  {"name": "workers", "status": "ok", "detail": "1 worker was seen within the last 30 seconds."}]}
+                """)
+            .Produces<HealthReport>(StatusCodes.Status503ServiceUnavailable);
+    }
+
+    private static Ok<HealthReport> GetLive() => TypedResults.Ok(new HealthReport("live", []));
+
+    private static async Task<JsonHttpResult<HealthReport>> GetReady(
+        IDbContextFactory<ExperimentsDbContext> contexts, NpgsqlDataSource database, IJobQueue queue, CancellationToken cancellationToken)
+    {
+        var checks = await Task.WhenAll(
+            CheckAsync("database", token => CheckDatabaseAsync(contexts, queue, database, token), cancellationToken),
+            CheckAsync("workers", token => CheckWorkersAsync(database, token), cancellationToken));
+        var ready = checks.All(check => check.Status == "ok");
+        return TypedResults.Json(
+            new HealthReport(ready ? "ready" : "notReady", checks),
+            statusCode: ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
+    }
+
+    private static async Task<HealthCheck> CheckAsync(string name, Func<CancellationToken, Task<(bool, string)>> check, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(CheckLimit);
+        try
+        {
+            var (ok, detail) = await check(limit.Token);
+            return new HealthCheck(name, ok ? "ok" : "failed", detail);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return new HealthCheck(name, "failed", $"No answer within {CheckLimit.TotalSeconds:0} seconds.");
+        }
+        // What a check throws is its finding, whatever it is.
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            return new HealthCheck(name, "failed", DatabaseErrors.Reason(exception));
+        }
+    }
+
+    private static async Task<(bool, string)> CheckDatabaseAsync(
+        IDbContextFactory<ExperimentsDbContext> contexts, IJobQueue queue, NpgsqlDataSource database, CancellationToken cancellationToken)
+    {
+        // Without the execution strategy's retries: the question is how it is now.
+        await using (await database.OpenConnectionAsync(cancellationToken))
+        {
+        }
+
+        await using var db = await contexts.CreateDbContextAsync(cancellationToken);
+        await Database.CheckVersionAsync(db, cancellationToken);
+        await queue.CheckVersionAsync(cancellationToken);
+        return (true, "Reachable, with this build's schema.");
+    }
+
+    private static async Task<(bool, string)> CheckWorkersAsync(NpgsqlDataSource database, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT count(*) FROM workers WHERE stopped_at IS NULL AND last_seen_at > now() - $1");
+        command.Parameters.AddWithValue(WorkerSilence);
+        var alive = (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+        return alive == 0
+            ? (false, "No worker was seen within the last 30 seconds: start one; until then experiments wait.")
+            : (true, $"{alive} {(alive == 1 ? "worker was" : "workers were")} seen within the last 30 seconds.");
+    }
+}

@@ -1,0 +1,33 @@
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Queue;
+
+namespace MlExperiments.Api.Infrastructure;
+
+/// <summary><c>Api migrate</c>: brings the database to this build's schema, and the job engine's tables with it. Run it again at will.</summary>
+internal static class MigrateCommand
+{
+    /// <param name="settings">Configuration as <c>--Section:Key=value</c>.</param>
+    /// <returns>The exit code: 0 when the database is ready for this build.</returns>
+    public static async Task<int> RunAsync(string[] settings)
+    {
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = settings, ContentRootPath = AppContext.BaseDirectory });
+        if (StartUp.FindMissingSetting(builder.Configuration) is { } missing)
+            return StartUp.Refuse(missing);
+        builder.Services.AddDatabase(builder.Configuration).AddJobQueue(createTables: true);
+        using var host = builder.Build();
+        await using var scope = host.Services.CreateAsyncScope();
+        try
+        {
+            await Database.MigrateAsync(scope.ServiceProvider.GetRequiredService<ExperimentsDbContext>(), CancellationToken.None);
+            var queue = scope.ServiceProvider.GetRequiredService<IJobQueue>();
+            await queue.MigrateAsync(CancellationToken.None);
+            Console.WriteLine($"The database is ready (jobs: {queue.Engine}).");
+            return 0;
+        }
+        catch (Exception exception) when (DatabaseErrors.IsUnavailable(exception))
+        {
+            return StartUp.Refuse(
+                $"PostgreSQL can't be reached: {DatabaseErrors.Reason(exception)} Check ConnectionStrings__{Database.ConnectionName} and that the server runs.");
+        }
+    }
+}

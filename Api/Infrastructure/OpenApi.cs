@@ -1,0 +1,142 @@
+using System.Reflection;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Mvc.ApiExplorer;
+using Microsoft.OpenApi;
+using Swashbuckle.AspNetCore.SwaggerGen;
+
+namespace MlExperiments.Api.Infrastructure;
+
+/// <summary>What an endpoint's documentation shows to be tried.</summary>
+/// <param name="Request">A JSON body that works as it stands.</param>
+/// <param name="Response">What the call answers when it succeeds.</param>
+internal sealed record Examples(string? Request, string? Response);
+
+/// <summary>The description of the service: <c>/swagger/v1/swagger.json</c>, and the page over it at <c>/swagger</c>.</summary>
+internal static class OpenApi
+{
+    private const string Problem = "application/problem+json";
+
+    public static TBuilder WithExamples<TBuilder>(this TBuilder builder, string? request = null, string? response = null)
+        where TBuilder : IEndpointConventionBuilder =>
+        builder.WithMetadata(new Examples(request, response));
+
+    /// <summary>Declares the errors that a caller of this endpoint can cause or meet, besides those of every endpoint.</summary>
+    public static TBuilder Fails<TBuilder>(this TBuilder builder, params int[] statuses)
+        where TBuilder : IEndpointConventionBuilder
+    {
+        foreach (var status in statuses)
+        {
+            var type = status == StatusCodes.Status400BadRequest ? typeof(HttpValidationProblemDetails) : typeof(Microsoft.AspNetCore.Mvc.ProblemDetails);
+            builder.WithMetadata(new ProducesResponseTypeMetadata(status, type, [Problem]));
+        }
+
+        return builder;
+    }
+
+    public static IServiceCollection AddOpenApi(this IServiceCollection services)
+    {
+        services.AddEndpointsApiExplorer();
+        services.AddSwaggerGen(options =>
+        {
+            options.SwaggerDoc("v1", new OpenApiInfo
+            {
+                Title = "ML Experiments",
+                Version = "v1",
+                Description =
+                    "Tune image classifiers: create a model, upload labelled images, generate experiments, watch them train, read off the best " +
+                    "parameters, and classify new images with them. Errors are problem details (RFC 9457) that say what to do. Lists are " +
+                    "{\"items\": [...], \"nextCursor\": ...}: send nextCursor as cursor for the next page. Times are UTC.",
+            });
+            options.CustomOperationIds(description => Handler(description)?.Name);
+            options.SupportNonNullableReferenceTypes();
+            options.NonNullableReferenceTypesAsRequired();
+            foreach (var file in new[] { typeof(OpenApi).Assembly, typeof(Shared.Data.Database).Assembly }
+                .Select(assembly => Path.Combine(AppContext.BaseDirectory, $"{assembly.GetName().Name}.xml")).Where(File.Exists))
+                options.IncludeXmlComments(file);
+            options.AddSecurityDefinition("apiKey", new OpenApiSecurityScheme
+            {
+                Type = SecuritySchemeType.Http,
+                Scheme = "bearer",
+                Description = "The service's API key, where one is set.",
+            });
+            options.AddSecurityRequirement(document => new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("apiKey", document)] = [] });
+            options.OperationFilter<Documentation>();
+        });
+        return services;
+    }
+
+    public static void UseOpenApi(this WebApplication app)
+    {
+        app.UseSwagger();
+        app.UseSwaggerUI(options =>
+        {
+            options.DocumentTitle = "ML Experiments";
+            options.SwaggerEndpoint("v1/swagger.json", "ML Experiments");
+            options.DisplayOperationId();
+            options.EnableTryItOutByDefault();
+        });
+    }
+
+    private static MethodInfo? Handler(ApiDescription description) =>
+        description.ActionDescriptor.EndpointMetadata.OfType<MethodInfo>().FirstOrDefault();
+
+    /// <summary>Puts in what the generator does not read: examples, the words of parameters, the errors of every call.</summary>
+    private sealed class Documentation : IOperationFilter
+    {
+        private static readonly Dictionary<int, (string Title, string Example)> Errors = new()
+        {
+            [400] = ("A field is wrong; errors names each one.", """{"title": "One or more validation errors occurred.", "status": 400, "detail": "Give 1 to 500.", "errors": {"limit": ["Give 1 to 500."]}}"""),
+            [401] = ("The API key is missing or wrong.", """{"title": "Unauthorized", "status": 401, "detail": "This call needs the API key: send it as \"Authorization: Bearer <key>\" or \"X-Api-Key: <key>\"."}"""),
+            [404] = ("There is no such thing.", """{"title": "Not Found", "status": 404, "detail": "There is no model 01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d; it may have been deleted."}"""),
+            [409] = ("Not in the current state; detail says what to do first.", """{"title": "Conflict", "status": 409, "detail": "There is a model named \"Digits\" already: choose another name."}"""),
+            [413] = ("The body is too large.", """{"title": "Content Too Large", "status": 413, "detail": "The body is larger than this call takes."}"""),
+            [415] = ("The body is of another content type.", """{"title": "Unsupported Media Type", "status": 415, "detail": "Send the body with the content type that is shown here."}"""),
+            [429] = ("Too much is under way; Retry-After says when to try again.", """{"title": "Too Many Requests", "status": 429, "detail": "1000 predictions wait already: try again in a few seconds."}"""),
+            [503] = ("The database is away; Retry-After says when to try again.", """{"title": "Service Unavailable", "status": 503, "detail": "The database can't be reached at the moment. Nothing was changed; try again in a few seconds."}"""),
+        };
+
+        public void Apply(OpenApiOperation operation, OperationFilterContext context)
+        {
+            foreach (var parameter in operation.Parameters?.OfType<OpenApiParameter>() ?? [])
+            {
+                var described = context.ApiDescription.ParameterDescriptions.FirstOrDefault(candidate => candidate.Name == parameter.Name);
+                parameter.Description ??= Words(described?.ParameterInfo()) ?? Words(described?.PropertyInfo());
+                if (parameter.In == ParameterLocation.Path)
+                    parameter.Description ??= "Its id, as lists and Location headers give it.";
+            }
+
+            operation.Responses ??= [];
+            var needsDatabase = context.ApiDescription.RelativePath?.StartsWith("api/", StringComparison.Ordinal) == true;
+            foreach (var status in needsDatabase ? [401, 503] : Array.Empty<int>())
+                operation.Responses.TryAdd(status.ToString(), new OpenApiResponse
+                {
+                    Content = new Dictionary<string, IOpenApiMediaType>
+                    {
+                        [Problem] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(typeof(Microsoft.AspNetCore.Mvc.ProblemDetails), context.SchemaRepository) },
+                    },
+                });
+
+            var examples = context.ApiDescription.ActionDescriptor.EndpointMetadata.OfType<Examples>().LastOrDefault();
+            if (examples?.Request is { } request)
+                SetExample(operation.RequestBody?.Content, "application/json", request);
+            foreach (var (status, response) in operation.Responses.Where(response => response.Value is OpenApiResponse))
+            {
+                if (examples?.Response is { } example && status.StartsWith('2'))
+                    SetExample(response.Content, "application/json", example);
+                if (!Errors.TryGetValue(int.Parse(status), out var error) || response.Content?.ContainsKey(Problem) != true)
+                    continue;
+                response.Description = error.Title;
+                SetExample(response.Content, Problem, error.Example);
+            }
+        }
+
+        private static void SetExample(IDictionary<string, IOpenApiMediaType>? content, string mediaType, string json)
+        {
+            if (content?.TryGetValue(mediaType, out var media) == true && media is OpenApiMediaType own)
+                own.Example = JsonNode.Parse(json);
+        }
+
+        private static string? Words(ICustomAttributeProvider? provider) =>
+            provider?.GetCustomAttributes(true).OfType<System.ComponentModel.DescriptionAttribute>().FirstOrDefault()?.Description;
+    }
+}

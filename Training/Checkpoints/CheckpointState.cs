@@ -1,0 +1,42 @@
+using MlExperiments.Shared.Contracts;
+
+namespace MlExperiments.Training.Checkpoints;
+
+/// <summary>What a checkpoint holds beside the tensors: enough to go on as if nothing had happened.</summary>
+internal sealed record CheckpointState
+{
+    public required TrajectoryParameters Parameters { get; init; }
+
+    public required string DataSetHash { get; init; }
+
+    /// <summary>Steps that are done.</summary>
+    public required int Step { get; init; }
+
+    /// <summary>Training time from step 0, without evaluation.</summary>
+    public required double TrainSeconds { get; init; }
+
+    /// <summary>The loss was not finite when it was last looked at: no steps are done any more.</summary>
+    public required bool Diverged { get; init; }
+
+    /// <summary>Whether this step's point of the curves is still to be measured.</summary>
+    public required bool PointIsDue { get; init; }
+
+    /// <summary>Sum over the images since the last point of their cross entropy.</summary>
+    public required double LossSum { get; init; }
+
+    /// <summary>How many of them were classified right.</summary>
+    public required long RightSum { get; init; }
+
+    /// <summary>How many there were.</summary>
+    public required long ImageSum { get; init; }
+
+    public required string Engine { get; init; }
+
+    public required string EngineVersion { get; init; }
+
+    /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>Whether all steps so far were done by this engine, version and device, and by one that repeats its bits.</summary>
+    public required bool Reproducible { get; init; }
+}

@@ -1,0 +1,57 @@
+using System.Runtime.InteropServices;
+using MlExperiments.Shared.Contracts;
+using static TorchSharp.torch;
+
+namespace MlExperiments.Training.Data;
+
+/// <summary>
+/// The training batches of a trajectory, by step: each epoch takes every training image once, in an order of its own that
+/// depends on the seed and the epoch. The last batch of an epoch is as small as what is left.
+/// </summary>
+internal sealed class Batches
+{
+    private readonly PackedDataSet data;
+    private readonly int seed;
+    private readonly int batchSize;
+    private int[] order = [];
+    private int orderEpoch = -1;
+
+    public Batches(PackedDataSet data, TrajectoryParameters parameters)
+    {
+        this.data = data;
+        seed = parameters.Seed;
+        batchSize = parameters.BatchSize;
+        StepsPerEpoch = (data.Train.Count + batchSize - 1) / batchSize;
+    }
+
+    public int StepsPerEpoch { get; }
+
+    /// <summary>The rows of one step's batch.</summary>
+    /// <param name="step">From 0.</param>
+    public ReadOnlySpan<int> Rows(int step)
+    {
+        var epoch = step / StepsPerEpoch;
+        if (epoch != orderEpoch)
+        {
+            // Train's rows are the first ones, so places in the order are rows.
+            order = Seeds.Permutation(data.Train.Count, seed, Purpose.Shuffle, epoch);
+            orderEpoch = epoch;
+        }
+
+        var first = step % StepsPerEpoch * batchSize;
+        return order.AsSpan(first, Math.Min(batchSize, order.Length - first));
+    }
+
+    /// <summary>Copies images out of the data set, into the dispose scope around the call.</summary>
+    /// <returns>uint8 <c>[rows, h, w, c]</c> and the labels, int64 <c>[rows]</c>.</returns>
+    public static (Tensor Images, Tensor Labels) Load(PackedDataSet data, ReadOnlySpan<int> rows)
+    {
+        var shape = data.Shape;
+        var images = empty([rows.Length, shape.Height, shape.Width, shape.Channels], ScalarType.Byte);
+        data.Gather(rows, images.bytes);
+        var labels = empty([rows.Length], ScalarType.Int64);
+        var values = MemoryMarshal.Cast<byte, long>(labels.bytes);
+        for (var i = 0; i < rows.Length; i++) values[i] = data.Labels[rows[i]];
+        return (Engine.ToDevice(images), Engine.ToDevice(labels));
+    }
+}

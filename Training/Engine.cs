@@ -1,0 +1,45 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace MlExperiments.Training;
+
+/// <summary>The tensor engine that this build runs on, and where its tensors live: the one place that knows which of the two it is.</summary>
+internal static class Engine
+{
+#if TORCH_SYSTEM
+    public const string Name = "libtorch";
+
+    public static string Version { get; } = torch.__version__;
+
+    /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
+    public static string Device => "cpu";
+
+    /// <summary>Puts a tensor of the CPU's memory where training happens.</summary>
+    public static Tensor ToDevice(Tensor tensor) => tensor;
+
+    /// <summary>The way back, for reading.</summary>
+    public static Tensor ToHost(Tensor tensor) => tensor;
+#else
+    public const string Name = "TorchSharp";
+
+    private static readonly bool OnGpu = torch.cuda.is_available();
+
+    public static string Version { get; } =
+        $"{typeof(torch).Assembly.GetName().Version?.ToString(3)} on libtorch {torch.__version__}";
+
+    /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
+    public static string Device => OnGpu ? "cuda" : "cpu";
+
+    /// <summary>Puts a tensor of the CPU's memory where training happens.</summary>
+    public static Tensor ToDevice(Tensor tensor) => OnGpu ? tensor.cuda() : tensor;
+
+    /// <summary>The way back, for reading.</summary>
+    public static Tensor ToHost(Tensor tensor) => OnGpu ? tensor.cpu() : tensor;
+#endif
+
+    /// <summary>Whether the same steps give the same bits: on a GPU the gradients are summed in no fixed order.</summary>
+    public static bool IsDeterministic => Device == "cpu";
+
+    /// <summary>One trainer is one thread: two of one thread do more than one of two, and the sums keep their order.</summary>
+    public static void UseOneThread() => torch.set_num_threads(1);
+}

@@ -1,0 +1,36 @@
+using MlExperiments.Shared.Contracts;
+using static TorchSharp.torch;
+
+namespace MlExperiments.Training.Loop;
+
+/// <summary>Adam (Kingma and Ba 2015) with an L2 penalty in the gradient, as PyTorch's <c>Adam</c> without <c>amsgrad</c>.</summary>
+internal sealed class Adam(TrajectoryParameters parameters, long size) : IOptimizer
+{
+    private const double Beta1 = 0.9;
+    private const double Beta2 = 0.999;
+    private const double Epsilon = 1e-8;
+
+    private readonly Tensor mean = Optimizers.CreateState(size);
+    private readonly Tensor square = Optimizers.CreateState(size);
+
+    public IReadOnlyList<(string Name, Tensor Values)> State => [("adam.mean", mean), ("adam.square", square)];
+
+    public void Apply(Tensor flat, Tensor gradient, int step)
+    {
+        using var scope = NewDisposeScope();
+        if (parameters.WeightDecay > 0) gradient.add_(flat, parameters.WeightDecay);
+        mean.mul_(Beta1).add_(gradient, 1 - Beta1);
+        square.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
+
+        // The corrections of both moments are drawn into the step size and epsilon: the same quotient, in fewer passes.
+        var correction = Math.Sqrt(1 - Math.Pow(Beta2, step));
+        var rate = parameters.LearningRate * correction / (1 - Math.Pow(Beta1, step));
+        flat.addcdiv_(mean, square.sqrt().add_(Epsilon * correction), -rate);
+    }
+
+    public void Dispose()
+    {
+        mean.Dispose();
+        square.Dispose();
+    }
+}

@@ -1,0 +1,76 @@
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+namespace MlExperiments.Training.Loop;
+
+/// <summary>
+/// What the training batches since the last point of the curves came to. It is summed where training happens, so that no step
+/// waits for a value, and in the same order whether or not a checkpoint lies between.
+/// </summary>
+internal sealed class RunningSums : IDisposable
+{
+    private readonly Tensor loss;
+    private readonly Tensor right;
+    private readonly Tensor last = Engine.ToDevice(zeros([1], ScalarType.Float32)).DetachFromDisposeScope();
+
+    public RunningSums(double lossSum = 0, long rightSum = 0, long imageSum = 0)
+    {
+        loss = Create(ScalarType.Float64, lossSum);
+        right = Create(ScalarType.Int64, rightSum);
+        Images = imageSum;
+    }
+
+    /// <summary>Images so far.</summary>
+    public long Images { get; private set; }
+
+    /// <summary>Sum of their cross entropy.</summary>
+    public double Loss => Read<double>(loss);
+
+    /// <summary>How many were classified right.</summary>
+    public long Right => Read<long>(right);
+
+    /// <summary>Cross entropy of the last batch.</summary>
+    public double LastLoss => Read<float>(last);
+
+    /// <summary>Adds one batch; gradients are off.</summary>
+    /// <param name="batchLoss">Mean cross entropy of the batch.</param>
+    /// <param name="logits"><c>[n, classes]</c>.</param>
+    /// <param name="labels"><c>[n]</c>.</param>
+    /// <param name="count">n.</param>
+    public void Add(Tensor batchLoss, Tensor logits, Tensor labels, int count)
+    {
+        using var scope = NewDisposeScope();
+        loss.add_(batchLoss, count);
+        right.add_(logits.argmax(1).eq(labels).sum());
+        last.copy_(batchLoss);
+        Images += count;
+    }
+
+    public void Reset()
+    {
+        loss.zero_();
+        right.zero_();
+        Images = 0;
+    }
+
+    public void Dispose()
+    {
+        loss.Dispose();
+        right.Dispose();
+        last.Dispose();
+    }
+
+    private static Tensor Create<T>(ScalarType type, T value) where T : unmanaged
+    {
+        using var scope = NewDisposeScope();
+        var tensor = zeros([1], type);
+        MemoryMarshal.Write(tensor.bytes, value);
+        return Engine.ToDevice(tensor).DetachFromDisposeScope();
+    }
+
+    private static T Read<T>(Tensor tensor) where T : unmanaged
+    {
+        using var scope = NewDisposeScope();
+        return MemoryMarshal.Read<T>(Engine.ToHost(tensor.detach()).bytes);
+    }
+}

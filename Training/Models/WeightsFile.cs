@@ -1,0 +1,123 @@
+using System.Globalization;
+using System.Text.Json;
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Imaging;
+using static TorchSharp.torch;
+
+namespace MlExperiments.Training.Models;
+
+/// <summary>What a weights file says about itself.</summary>
+/// <param name="Step">The step at which they were measured.</param>
+/// <param name="Accuracy">On the validation split, 0 to 1.</param>
+internal sealed record WeightsInfo(
+    TrajectoryParameters Parameters, ImageShape Shape, IReadOnlyList<string> Classes, string DataSetHash, int Step, double Accuracy);
+
+/// <summary>
+/// The published weights: safetensors in PyTorch's layout and under its names, so that
+/// <c>module.load_state_dict(safetensors.torch.load_file(path))</c> takes them for an <c>nn.Sequential</c> of
+/// <c>conv1, ..., flatten, dense1, ..., dense2</c>.
+/// </summary>
+internal static class WeightsFile
+{
+    private const string Kind = "weights-1";
+
+    /// <summary>Writes the network's weights.</summary>
+    /// <returns>SHA-256 over the weights' bytes, lower-case hex.</returns>
+    public static string Write(string path, Cnn network, WeightsInfo info)
+    {
+        using var file = new SafetensorsWriter(
+            path,
+            network.Parts.Select(part => new SafetensorsTensor(part.Name, SafetensorsType.F32, part.Published)),
+            new Dictionary<string, string>
+            {
+                ["format"] = "pt", // what readers of PyTorch's weights look for
+                ["kind"] = Kind,
+                ["parameters"] = JsonSerializer.Serialize(info.Parameters, ContractJson.Options),
+                ["shape"] = JsonSerializer.Serialize(info.Shape, ContractJson.Options),
+                ["classes"] = JsonSerializer.Serialize(info.Classes),
+                ["dataSetHash"] = info.DataSetHash,
+                ["step"] = info.Step.ToString(CultureInfo.InvariantCulture),
+                ["accuracy"] = info.Accuracy.ToString("R", CultureInfo.InvariantCulture),
+            },
+            checksum: true);
+
+        using var withoutGradient = no_grad();
+        using var scope = NewDisposeScope();
+        var views = network.CutParts();
+        for (var i = 0; i < views.Length; i++)
+        {
+            var part = network.Parts[i];
+            var published = part.ToPublished is { } order ? views[i].permute(order) : views[i];
+            file.Write(part.Name, 0, Engine.ToHost(published.contiguous()).bytes);
+        }
+
+        return file.Commit()!;
+    }
+
+    /// <summary>What the file says, without its weights.</summary>
+    /// <exception cref="InvalidDataException">No weights file of this product, or a torn one.</exception>
+    public static WeightsInfo ReadInfo(string path)
+    {
+        using var file = SafetensorsReader.Open(path);
+        return ReadInfo(path, file);
+    }
+
+    /// <summary>The network with the file's weights; the caller disposes of it.</summary>
+    /// <exception cref="InvalidDataException">No weights file of this product, or a torn or altered one.</exception>
+    public static (Cnn Network, WeightsInfo Info) Read(string path)
+    {
+        using var file = SafetensorsReader.Open(path);
+        var info = ReadInfo(path, file);
+        file.VerifyChecksum();
+        var network = new Cnn(info.Parameters, info.Shape, info.Classes.Count);
+        try
+        {
+            Fill(path, file, network);
+            return (network, info);
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    private static void Fill(string path, SafetensorsReader file, Cnn network)
+    {
+        using var withoutGradient = no_grad();
+        using var scope = NewDisposeScope();
+        var views = network.CutParts();
+        for (var i = 0; i < views.Length; i++)
+        {
+            var part = network.Parts[i];
+            var stored = file.Tensor(part.Name, SafetensorsType.F32, part.Published.Length);
+            if (!stored.Shape.SequenceEqual(part.Published))
+                throw new InvalidDataException($"{path}: The tensor '{part.Name}' doesn't fit the network that the file describes.");
+
+            // The published dimensions are training's, reordered: a tensor of that order is filled, and read through a view.
+            var target = part.ToPublished is { } order ? views[i].permute(order) : views[i];
+            var source = empty(target.shape, ScalarType.Float32);
+            file.Read(stored, 0, source.bytes);
+            target.copy_(Engine.ToDevice(source));
+        }
+    }
+
+    private static WeightsInfo ReadInfo(string path, SafetensorsReader file)
+    {
+        if (file.RequiredMetadata("kind") != Kind) throw new InvalidDataException($"{path}: This is no weights file that can be used here.");
+        try
+        {
+            return new(
+                JsonSerializer.Deserialize<TrajectoryParameters>(file.RequiredMetadata("parameters"), ContractJson.Options)!,
+                JsonSerializer.Deserialize<ImageShape>(file.RequiredMetadata("shape"), ContractJson.Options),
+                JsonSerializer.Deserialize<string[]>(file.RequiredMetadata("classes"))!,
+                file.RequiredMetadata("dataSetHash"),
+                int.Parse(file.RequiredMetadata("step"), CultureInfo.InvariantCulture),
+                double.Parse(file.RequiredMetadata("accuracy"), CultureInfo.InvariantCulture));
+        }
+        catch (Exception error) when (error is JsonException or FormatException or OverflowException)
+        {
+            throw new InvalidDataException($"{path}: The metadata can't be read: {error.Message}", error);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+using System.Text.Json;
+using MlExperiments.Shared.Search;
+
+namespace MlExperiments.Shared.Tests.Search;
+
+public sealed class SearchSpaceTests
+{
+    private const string Required = """{"learningRate": 0.1, "layers": 1, "steps": 10}""";
+
+    [Test]
+    public void Default_Sampled_Gives27OnNineTrajectories()
+    {
+        var sampled = GridSampler.Sample(SearchSpace.Default, 100, out var errors);
+
+        Assert.That(errors, Is.Empty);
+        Assert.That(sampled, Has.Count.EqualTo(27).And.Unique);
+        Assert.That(sampled.Select(parameters => parameters.WithoutSteps()).Distinct().Count(), Is.EqualTo(9));
+        Assert.That(sampled[0], Has.Property("LearningRate").EqualTo(0.001).And.Property("Layers").EqualTo(1).And.Property("Steps").EqualTo(1000));
+        Assert.That(sampled[1].Steps, Is.EqualTo(2000), "the last dimension changes fastest");
+    }
+
+    [TestCase("""{"learningRate": [0.1, 0.2, 50]}""", "space.learningRate[2]")]
+    [TestCase("""{"learningRate": ["a"]}""", "space.learningRate[0]")]
+    [TestCase("""{"learningRate": []}""", "space.learningRate")]
+    [TestCase("""{"learningRate": 0.1}""", "space.learningRate")]
+    [TestCase("""{"layers": [1.5]}""", "space.layers[0]")]
+    [TestCase("""{"learnRate": [0.1]}""", "space.learnRate")]
+    [TestCase("""{"kernelSize": [3, 4]}""", "space.kernelSize[1]")]
+    [TestCase("""{"optimizer": ["adamw"]}""", "space.optimizer[0]")]
+    [TestCase("""{"optimizer": {"min": 1, "max": 2, "step": 1}}""", "space.optimizer")]
+    [TestCase("""{"filters": {"min": 8, "max": 4, "step": 1}}""", "space.filters.max")]
+    [TestCase("""{"filters": {"min": 8, "step": 1}}""", "space.filters.max")]
+    [TestCase("""{"filters": {"min": 8, "max": 16}}""", "space.filters.count")]
+    [TestCase("""{"filters": {"min": 8, "max": 16, "step": 0.5}}""", "space.filters.step")]
+    [TestCase("""{"filters": {"min": 8, "max": 16, "step": 0}}""", "space.filters.step")]
+    [TestCase("""{"filters": {"min": 8, "max": 16, "steps": 1}}""", "space.filters.steps")]
+    [TestCase("""{"filters": {"min": 8, "max": 16, "step": 1, "scale": "cubic"}}""", "space.filters.scale")]
+    [TestCase("""{"weightDecay": {"min": 0, "max": 1, "scale": "log", "count": 3}}""", "space.weightDecay.min")]
+    [TestCase("""{"weightDecay": {"min": 0, "max": 1, "step": 0.00001}}""", "space.weightDecay.step")]
+    [TestCase("""{"momentum": [0.9]}""", "space.momentum")]
+    public void Read_WrongEntry_NamesItsPath(string space, string path)
+    {
+        Assert.That(Read(space, "{}", out var errors), Is.Null);
+        Assert.That(errors, Contains.Key(path));
+    }
+
+    [TestCase("""{"layers": [1], "steps": [1]}""", "{}", "space.learningRate")]
+    [TestCase("""{"learningRate": [0.1], "layers": [1]}""", "{}", "space.steps")]
+    [TestCase("""{"learningRate": [0.1], "layers": [1], "steps": [1], "epochs": [1]}""", "{}", "space.epochs")]
+    [TestCase("""{"learningRate": [0.1], "layers": [1], "steps": [1]}""", """{"layers": 2}""", "fixed.layers")]
+    [TestCase("""{"learningRate": [0.1], "layers": [1], "steps": [1]}""", """{"dropout": 2}""", "fixed.dropout")]
+    [TestCase("""{"learningRate": [0.1], "layers": [1], "steps": [1]}""", """{"seeds": 2}""", "fixed.seeds")]
+    public void Read_WhatDoesNotGoTogether_NamesItsPath(string space, string fixedValues, string path)
+    {
+        Assert.That(Read(space, fixedValues, out var errors), Is.Null);
+        Assert.That(errors.Keys, Is.EqualTo(new[] { path }));
+    }
+
+    [TestCase("""{"min": 0.1, "max": 0.3, "step": 0.1}""", new[] { 0.1, 0.2, 0.3 })]
+    [TestCase("""{"min": 0.0001, "max": 0.1, "scale": "log", "count": 4}""", new[] { 0.0001, 0.001, 0.01, 0.1 })]
+    [TestCase("""{"min": 0.1, "max": 0.2, "count": 3, "scale": "linear"}""", new[] { 0.1, 0.15, 0.2 })]
+    [TestCase("""{"min": 0.1, "max": 0.1, "count": 1}""", new[] { 0.1 })]
+    public void Range_OfNumbers_IncludesBothEnds(string range, double[] values)
+    {
+        var space = Read($$"""{"weightDecay": {{range}}}""", Required, out var errors);
+
+        Assert.That(errors, Is.Empty);
+        Assert.That(space!.Dimensions[0].Values, Is.EqualTo(values.Cast<object>()));
+    }
+
+    [Test]
+    public void Range_OnLogScaleWithStep_RoundsToItsMultiples()
+    {
+        var space = Read("""{"steps": {"min": 100, "max": 4000, "scale": "log", "step": 100, "count": 5}}""", """{"learningRate": 0.1, "layers": 1}""", out _);
+
+        Assert.That(space!.Dimensions[0].Values, Is.EqualTo(new object[] { 100, 300, 600, 1600, 4000 }));
+    }
+
+    [Test]
+    public void Epochs_Sampled_BecomeStepsByBatchSize()
+    {
+        var space = Read("""{"batchSize": [64, 100], "epochs": [2]}""", """{"learningRate": 0.1, "layers": 1}""", out _);
+
+        var sampled = GridSampler.Sample(space!, 1000, out _);
+
+        Assert.That(sampled.Select(parameters => parameters.Steps), Is.EqualTo(new[] { 2 * 16, 2 * 10 }));
+    }
+
+    [Test]
+    public void Epochs_BeyondTheMostSteps_AreRefused()
+    {
+        var space = Read("""{"batchSize": [1], "epochs": [100000]}""", """{"learningRate": 0.1, "layers": 1}""", out _);
+
+        Assert.That(GridSampler.Sample(space!, 60_000, out var errors), Is.Empty);
+        Assert.That(errors.Keys, Is.EqualTo(new[] { "space.epochs" }));
+    }
+
+    [Test]
+    public void Momentum_UnderAdam_IsNoDifference()
+    {
+        var space = Read("""{"optimizer": ["adam", "sgd"], "momentum": [0, 0.9]}""", Required, out _);
+
+        Assert.That(GridSampler.Sample(space!, 100, out _), Has.Count.EqualTo(3));
+    }
+
+    [Test]
+    public void Size_OfAHugeSpace_DoesNotOverflow()
+    {
+        const string Many = """{"min": 1, "max": 4096, "step": 1}""";
+        var space = Read(
+            $$"""{"denseUnits": {{Many}}, "steps": {{Many}}, "seed": {{Many}}, "weightDecay": {"min": 0, "max": 1, "step": 0.001}, "dropout": {"min": 0, "max": 0.9, "step": 0.0001}, "momentum": {"min": 0, "max": 0.9, "step": 0.001}, "optimizer": ["sgd"]}""",
+            """{"learningRate": 0.1, "layers": 1}""", out var errors);
+
+        Assert.That(errors, Is.Empty);
+        Assert.That(space!.Size, Is.GreaterThan(1_000_000_000_000));
+    }
+
+    [Test]
+    public void Fingerprint_OfEqualNumbers_IsEqual()
+    {
+        var model = Guid.CreateVersion7();
+        var one = GridSampler.Sample(Read("""{"learningRate": [1], "steps": [1e3]}""", """{"layers": 1.0}""", out _)!, 1, out _)[0];
+        var other = GridSampler.Sample(Read("""{"learningRate": [1.0], "steps": [1000]}""", """{"layers": 1}""", out _)!, 1, out _)[0];
+
+        Assert.That(Fingerprint.OfExperiment(model, "a", one), Is.EqualTo(Fingerprint.OfExperiment(model, "a", other)).And.Length.EqualTo(64));
+        Assert.That(Fingerprint.OfExperiment(model, "b", one), Is.Not.EqualTo(Fingerprint.OfExperiment(model, "a", one)));
+        Assert.That(
+            Fingerprint.OfTrajectory(model, "a", (one with { Steps = 5 }).WithoutSteps()),
+            Is.EqualTo(Fingerprint.OfTrajectory(model, "a", one.WithoutSteps())));
+    }
+
+    private static SearchSpace? Read(string space, string fixedValues, out Dictionary<string, string[]> errors) => SearchSpace.Read(
+        JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(space)!,
+        JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(fixedValues)!,
+        out errors);
+}
