@@ -9,7 +9,7 @@ namespace MlExperiments.Api.Tests.Images;
 
 public sealed class DataSetVersionsTests : ImagesFixture
 {
-    private FolderBlobStore Blobs => Services.GetRequiredService<FolderBlobStore>();
+    private IBlobStore Blobs => Services.GetRequiredService<IBlobStore>();
 
     [Test]
     public async Task Current_AskedTwice_IsTheSameVersion()
@@ -32,7 +32,7 @@ public sealed class DataSetVersionsTests : ImagesFixture
     {
         var model = await NewModelAsync(images: 20);
         var version = await CurrentAsync(model);
-        var manifest = DataSetManifest.Open(Blobs.LocalPath(version.ManifestBlob));
+        var manifest = DataSetManifest.Open(await Blobs.GetPathAsync(version.ManifestBlob, default));
         using (Assert.EnterMultipleScope())
         {
             Assert.That(manifest.Hash, Is.EqualTo(version.Hash));
@@ -119,6 +119,8 @@ public sealed class DataSetVersionsTests : ImagesFixture
 
         public Task<Stream> OpenReadAsync(string hash, long offset, long? length, CancellationToken cancellationToken) =>
             inner.OpenReadAsync(hash, offset, length, cancellationToken);
+
+        public Task<string> GetPathAsync(string hash, CancellationToken cancellationToken) => inner.GetPathAsync(hash, cancellationToken);
 
         public Task<bool> ExistsAsync(string hash, CancellationToken cancellationToken) => inner.ExistsAsync(hash, cancellationToken);
 
