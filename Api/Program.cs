@@ -1,5 +1,7 @@
+using MlExperiments.Api.Images;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Api.Models;
+using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 
@@ -18,9 +20,11 @@ builder.Services
     .AddSingleton(TimeProvider.System)
     .AddDatabase(builder.Configuration)
     .AddJobQueue()
+    .AddBlobStore(builder.Configuration)
     .AddProblems()
     .AddApiJson()
-    .AddOpenApi();
+    .AddOpenApi()
+    .AddImages();
 
 var app = builder.Build();
 if (await StartUp.FindProblemAsync(app.Services) is { } problem)
@@ -32,6 +36,7 @@ app.UseAccessControl();
 app.UseOpenApi();
 app.MapHealth();
 app.MapModels();
+app.MapImages();
 
 await app.RunAsync();
 return 0;
