@@ -1,5 +1,7 @@
+using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Api.Models;
+using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 
@@ -18,6 +20,7 @@ builder.Services
     .AddSingleton(TimeProvider.System)
     .AddDatabase(builder.Configuration)
     .AddJobQueue()
+    .AddBlobStore(builder.Configuration)
     .AddProblems()
     .AddApiJson()
     .AddOpenApi();
@@ -32,6 +35,8 @@ app.UseAccessControl();
 app.UseOpenApi();
 app.MapHealth();
 app.MapModels();
+app.MapGenerate();
+app.MapExperiments();
 
 await app.RunAsync();
 return 0;
