@@ -1,1 +1,3 @@
-return 0;
+using MlExperiments.Training.Cli;
+
+return CommandLine.Run(args);

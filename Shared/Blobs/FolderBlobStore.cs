@@ -25,14 +25,6 @@ public sealed class FolderBlobStore : IBlobStore
         DeleteAbandoned(time.GetUtcNow() - AbandonedAfter);
     }
 
-    /// <summary>Where a blob's file is, for programs on this machine that map it into memory; whether there is one, this does not say.</summary>
-    /// <exception cref="ArgumentException">Not a hash.</exception>
-    public string LocalPath(string hash)
-    {
-        BlobHash.ThrowIfInvalid(hash);
-        return Path.Combine(root, hash[..2], hash);
-    }
-
     public async Task<BlobReference> PutAsync(Stream content, CancellationToken cancellationToken)
     {
         var path = Path.Combine(temporary, Guid.NewGuid().ToString("N"));
@@ -79,6 +71,9 @@ public sealed class FolderBlobStore : IBlobStore
             throw;
         }
     }
+
+    public Task<string> GetPathAsync(string hash, CancellationToken cancellationToken) =>
+        File.Exists(LocalPath(hash)) ? Task.FromResult(LocalPath(hash)) : throw new BlobNotFoundException(hash);
 
     public Task<bool> ExistsAsync(string hash, CancellationToken cancellationToken) => Task.FromResult(File.Exists(LocalPath(hash)));
 
@@ -130,6 +125,13 @@ public sealed class FolderBlobStore : IBlobStore
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
+    }
+
+    /// <exception cref="ArgumentException">Not a hash.</exception>
+    private string LocalPath(string hash)
+    {
+        BlobHash.ThrowIfInvalid(hash);
+        return Path.Combine(root, hash[..2], hash);
     }
 
     private SafeFileHandle Open(string hash)

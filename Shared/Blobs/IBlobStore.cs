@@ -17,6 +17,10 @@ public interface IBlobStore
     /// <exception cref="ArgumentException">Not a hash; so do all calls that take one.</exception>
     Task<Stream> OpenReadAsync(string hash, long offset, long? length, CancellationToken cancellationToken);
 
+    /// <summary>A file on this machine with the blob's bytes, for programs that map it into memory; only to be read.</summary>
+    /// <exception cref="BlobNotFoundException">There is no such blob.</exception>
+    Task<string> GetPathAsync(string hash, CancellationToken cancellationToken);
+
     Task<bool> ExistsAsync(string hash, CancellationToken cancellationToken);
 
     /// <summary>Removes a blob; one that is not there is no error.</summary>

@@ -30,7 +30,7 @@ public sealed class FolderBlobStoreTests : BlobStoreConformance
         using (Assert.EnterMultipleScope())
         {
             Assert.That(folder.Files, Is.EqualTo(new[] { $"{reference.Hash[..2]}/{reference.Hash}" }));
-            Assert.That(await File.ReadAllBytesAsync(store.LocalPath(reference.Hash)), Is.EqualTo(new byte[] { 1, 2, 3 }));
+            Assert.That(await File.ReadAllBytesAsync(await store.GetPathAsync(reference.Hash, CancellationToken.None)), Is.EqualTo(new byte[] { 1, 2, 3 }));
         }
     }
 
@@ -55,7 +55,7 @@ public sealed class FolderBlobStoreTests : BlobStoreConformance
     }
 
     [Test]
-    public void LocalPath_NoHash_Throws() => Assert.That(() => store.LocalPath("../x"), Throws.ArgumentException);
+    public void GetPath_NoHash_Throws() => Assert.That(() => store.GetPathAsync("../x", CancellationToken.None), Throws.ArgumentException);
 
     [Test]
     public void AddBlobStore_NoFolder_IsRefusedAtTheStart()

@@ -1,0 +1,8 @@
+namespace MlExperiments.Shared.Contracts;
+
+/// <summary>PostgreSQL notification channels between the Api and the workers; the payload is the prediction's id.</summary>
+public static class PredictionChannels
+{
+    public const string Asked = "predictions";
+    public const string Answered = "predictions_done";
+}

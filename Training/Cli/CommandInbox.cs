@@ -1,0 +1,65 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json;
+using MlExperiments.Shared.Contracts;
+
+namespace MlExperiments.Training.Cli;
+
+/// <summary>
+/// Commands as they come in, read on a thread of their own so that a training sees them at its next step. A line that is no
+/// command is reported on standard error and otherwise ignored.
+/// </summary>
+internal sealed class CommandInbox : IDisposable
+{
+    private readonly BlockingCollection<TrainerCommand> commands = [];
+    private volatile bool ended;
+
+    public CommandInbox(TextReader lines) =>
+        new Thread(() => Read(lines)) { Name = "commands", IsBackground = true }.Start();
+
+    /// <summary>Whoever sends commands is gone; what is still waiting doesn't matter any more.</summary>
+    public bool Ended => ended;
+
+    /// <summary>Waits for the next command.</summary>
+    /// <returns>Null once the input has ended.</returns>
+    public TrainerCommand? Take() => !ended && commands.TryTake(out var command, Timeout.Infinite) && !ended ? command : null;
+
+    /// <summary>A command that is there already.</summary>
+    public bool TryTake([NotNullWhen(true)] out TrainerCommand? command) => commands.TryTake(out command);
+
+    public void Dispose() => commands.Dispose();
+
+    private void Read(TextReader lines)
+    {
+        try
+        {
+            while (lines.ReadLine() is { } line)
+            {
+                if (!string.IsNullOrWhiteSpace(line) && Parse(line) is { } command) commands.Add(command);
+            }
+        }
+        catch (IOException error)
+        {
+            Console.Error.WriteLine($"Standard input can't be read any more: {error.Message}");
+        }
+
+        ended = true;
+        commands.CompleteAdding();
+    }
+
+    private static TrainerCommand? Parse(string line)
+    {
+        try
+        {
+            if (JsonSerializer.Deserialize<TrainerCommand>(line, ContractJson.Options) is { } command) return command;
+            Console.Error.WriteLine("A line was ignored: it holds no command.");
+        }
+        // NotSupportedException: a type that is left out or unknown.
+        catch (Exception error) when (error is JsonException or NotSupportedException)
+        {
+            Console.Error.WriteLine($"A line was ignored: {error.Message}");
+        }
+
+        return null;
+    }
+}

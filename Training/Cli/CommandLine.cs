@@ -1,0 +1,46 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+
+namespace MlExperiments.Training.Cli;
+
+/// <summary>The commands of the executable: <c>train</c> and <c>test</c> for people, <c>serve</c> for workers.</summary>
+internal static class CommandLine
+{
+    /// <summary>The shell's code for a process that Ctrl-C ended.</summary>
+    public const int Interrupted = 130;
+
+    /// <returns>The process's exit code: 0 when it did what it was asked for.</returns>
+    public static int Run(string[] args)
+    {
+        var root = new RootCommand("Trains image classifiers, and classifies images with what was trained.")
+        {
+            TrainVerb.Create(),
+            TestVerb.Create(),
+            ServeVerb.Create(),
+        };
+        return root.Parse(args).Invoke(new() { EnableDefaultExceptionHandler = false });
+    }
+
+    /// <summary>Runs a command's body; what a user can cause or mend becomes one line on standard error.</summary>
+    public static int Guarded(Func<int> body)
+    {
+        try
+        {
+            Posix.LimitLibrariesToOneThread();
+            return body();
+        }
+        catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException or ExternalException)
+        {
+            Console.Error.WriteLine($"error: {error.Message}");
+        }
+        catch (Exception error) when (Missing(error) is { } library)
+        {
+            Console.Error.WriteLine($"error: A native library is missing: {library} On Debian, the packages libtorch1.13 and libgd3 have them.");
+        }
+
+        return 1;
+    }
+
+    private static string? Missing(Exception error) =>
+        error as DllNotFoundException is { } missing ? missing.Message : error.InnerException is { } inner ? Missing(inner) : null;
+}

@@ -1,0 +1,72 @@
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Training.Loop;
+
+namespace MlExperiments.Training.Cli;
+
+/// <summary>Carries out a slot's commands: one training at a time, predictions at once, also between a training's steps.</summary>
+internal sealed class SlotHost(CommandInbox inbox, EventOutput output, Predictor predictor) : ITrainingHost
+{
+    /// <summary>Works until the input ends.</summary>
+    public void Run()
+    {
+        while (inbox.Take() is { } command)
+        {
+            switch (command)
+            {
+                case TrainCommand train:
+                    Train(train);
+                    break;
+                case PredictCommand predict:
+                    output.Send(predictor.Answer(predict));
+                    break;
+                default:
+                    // Sent before its sender heard that the training had ended.
+                    Console.Error.WriteLine($"Nothing is being trained: {command} was ignored.");
+                    break;
+            }
+        }
+    }
+
+    public void Report(TrainingEvent happened) => output.Send(happened);
+
+    public void Attend(TrainingControl control)
+    {
+        if (inbox.Ended) control.Abandoned = true;
+        while (!control.Abandoned && inbox.TryTake(out var command))
+        {
+            switch (command)
+            {
+                case PredictCommand predict:
+                    output.Send(predictor.Answer(predict));
+                    break;
+                case StopCommand stop when stop.TrajectoryId == control.TrajectoryId:
+                    control.StopRequested = true;
+                    break;
+                case DropMilestoneCommand drop when drop.TrajectoryId == control.TrajectoryId:
+                    control.Milestones.Remove(drop.Step);
+                    break;
+                case TrainCommand train:
+                    output.Send(new FailedEvent(train.TrajectoryId, $"The trainer is busy with {control.TrajectoryId}."));
+                    break;
+                default:
+                    Console.Error.WriteLine($"{control.TrajectoryId} is being trained: {command} was ignored.");
+                    break;
+            }
+        }
+    }
+
+    // Whatever goes wrong costs this training only; the trainer stays warm for the next.
+    private void Train(TrainCommand command)
+    {
+        try
+        {
+            using var run = new TrainingRun(command, this);
+            run.Train();
+        }
+        catch (Exception error) when (!inbox.Ended)
+        {
+            Console.Error.WriteLine(error);
+            output.Send(new FailedEvent(command.TrajectoryId, error.Message));
+        }
+    }
+}

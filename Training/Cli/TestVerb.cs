@@ -1,0 +1,51 @@
+using System.CommandLine;
+using System.Globalization;
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Imaging;
+using MlExperiments.Training.Loop;
+using MlExperiments.Training.Models;
+
+namespace MlExperiments.Training.Cli;
+
+/// <summary><c>test</c>: classifies one image with what was trained for the same parameters.</summary>
+internal static class TestVerb
+{
+    public static Command Create()
+    {
+        var parameters = new ParameterOptions();
+        var image = new Option<FileInfo>("--image") { Description = "PNG, JPEG, GIF, BMP or WebP file", Required = true };
+        var output = TrainedFolder.CreateOption();
+        var command = new Command("test", "Classify an image with what was trained for these parameters") { image, output };
+        parameters.AddTo(command);
+        command.SetAction(result => CommandLine.Guarded(() => Test(
+            parameters.Read(result), result.GetValue(image)!, TrainedFolder.At(result.GetValue(output)))));
+        return command;
+    }
+
+    private static int Test(ExperimentParameters parameters, FileInfo image, TrainedFolder folder)
+    {
+        Engine.UseOneThread();
+        var weights = folder.Weights(parameters);
+        if (!File.Exists(weights))
+            throw new InvalidDataException($"Nothing was trained for these parameters ({weights} is missing); run train with them first.");
+
+        var file = File.ReadAllBytes(image.FullName);
+        var (network, info) = WeightsFile.Read(weights);
+        using (network)
+        {
+            var pixels = new byte[info.Shape.Size];
+            if (!ImageDecoder.TryDecode(file, info.Shape, pixels, out var reason))
+                throw new InvalidDataException($"{image.FullName} can't be used: {reason}.");
+
+            var probabilities = Evaluation.Predict(network, [pixels])[0];
+            var ranked = info.Classes.Zip(probabilities).OrderByDescending(pair => pair.Second).ToList();
+            Console.WriteLine($"label: {ranked[0].First}");
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"confidence: {ranked[0].Second:F4}"));
+            Console.WriteLine("probabilities:");
+            foreach (var (label, probability) in ranked)
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {label}: {probability:F4}"));
+        }
+
+        return 0;
+    }
+}

@@ -1,0 +1,99 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.RegularExpressions;
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Imaging;
+using MlExperiments.Training.Data;
+using MlExperiments.Training.Loop;
+using MlExperiments.Training.Models;
+
+namespace MlExperiments.Training.Cli;
+
+/// <summary><c>train</c>: trains one experiment on a folder of images and prints its accuracy.</summary>
+internal static partial class TrainVerb
+{
+    public static Command Create()
+    {
+        var parameters = new ParameterOptions();
+        var images = new Option<DirectoryInfo>("--images")
+        {
+            Description = "Folder with a folder of images per class, or with train, validation and test above them",
+            Required = true,
+        };
+        var size = new Option<string>("--size") { Description = "Width and height that images are resized to, 8x8 to 224x224", DefaultValueFactory = _ => "28x28" };
+        var channels = new Option<int>("--channels") { Description = "1 (grey) or 3 (colour)", DefaultValueFactory = _ => 1 };
+        var output = TrainedFolder.CreateOption();
+        var command = new Command("train", "Train an experiment and print its accuracy") { images, size, channels, output };
+        parameters.AddTo(command);
+        command.SetAction(result => CommandLine.Guarded(() => Train(
+            parameters.Read(result),
+            result.GetValue(images)!,
+            Shape(result.GetValue(size)!, result.GetValue(channels)),
+            TrainedFolder.At(result.GetValue(output)))));
+        return command;
+    }
+
+    private static int Train(ExperimentParameters parameters, DirectoryInfo images, ImageShape shape, TrainedFolder folder)
+    {
+        Engine.UseOneThread();
+        var dataSet = FolderPacker.Pack(ImageFolder.Scan(images.FullName), shape, folder.DataSets);
+        var weights = folder.Weights(parameters);
+        if (Accuracy(weights, dataSet, parameters, shape) is not { } accuracy)
+        {
+            using var progress = new ConsoleProgress(parameters);
+            using var run = Start(parameters, dataSet, folder, progress);
+            progress.Show(run.Train);
+            if (progress.Accuracy is not { } measured)
+            {
+                Console.Error.WriteLine("Stopped; the same command goes on from here.");
+                return CommandLine.Interrupted;
+            }
+
+            accuracy = measured;
+        }
+
+        Console.WriteLine($"weights: {weights}");
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"accuracy: {accuracy:F4}"));
+        return 0;
+    }
+
+    // What was trained on these very images need not be trained again.
+    private static double? Accuracy(string weights, string dataSet, ExperimentParameters parameters, ImageShape shape)
+    {
+        if (!File.Exists(weights)) return null;
+        using var data = PackedDataSet.Open(dataSet);
+        var info = WeightsFile.ReadInfo(weights);
+        if (info.DataSetHash != data.Hash || info.Shape != shape || info.Parameters != parameters.WithoutSteps()) return null;
+        Console.Error.WriteLine("This was trained before on the same images.");
+        return info.Accuracy;
+    }
+
+    private static TrainingRun Start(ExperimentParameters parameters, string dataSet, TrainedFolder folder, ConsoleProgress progress)
+    {
+        var checkpoint = folder.LatestCheckpoint(parameters);
+        var command = new TrainCommand(
+            Guid.NewGuid(), parameters.WithoutSteps(), dataSet, [parameters.Steps], checkpoint, folder.Trajectory(parameters));
+        try
+        {
+            return new(command, progress);
+        }
+        catch (InvalidDataException error) when (checkpoint is not null)
+        {
+            Console.Error.WriteLine($"Training starts over: {error.Message}");
+            return new(command with { Checkpoint = null }, progress);
+        }
+    }
+
+    private static ImageShape Shape(string size, int channels)
+    {
+        var match = SizePattern().Match(size);
+        if (!match.Success) throw new InvalidDataException($"--size is '{size}'; it must be like 28x28.");
+        var (width, height) = (int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture), int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture));
+        if (width is < 8 or > 224 || height is < 8 or > 224) throw new InvalidDataException($"--size is '{size}'; each side must be 8 to 224 pixels.");
+        if (channels is not (1 or 3)) throw new InvalidDataException($"--channels is {channels}; it must be 1 or 3.");
+        return new(width, height, channels);
+    }
+
+    [GeneratedRegex("^([0-9]{1,4})x([0-9]{1,4})$")]
+    private static partial Regex SizePattern();
+}

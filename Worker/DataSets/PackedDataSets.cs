@@ -1,0 +1,112 @@
+using System.Buffers;
+using MlExperiments.Shared.Blobs;
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Imaging;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace MlExperiments.Worker.DataSets;
+
+/// <summary>Packed data sets: each data set version's images are decoded once, by whichever worker needs them first.</summary>
+public sealed partial class PackedDataSets(
+    IDbContextFactory<ExperimentsDbContext> databases,
+    NpgsqlDataSource dataSource,
+    IBlobStore blobs,
+    IOptions<WorkerOptions> options,
+    ILogger<PackedDataSets> logger)
+{
+    /// <summary>The path of the version's packed data set, made now if no worker has made it before.</summary>
+    public async Task<string> GetPathAsync(Guid dataSetVersionId, CancellationToken cancellationToken)
+    {
+        if (await FindAsync(dataSetVersionId, cancellationToken) is { } path)
+            return path;
+
+        // One worker packs and the others wait for it. Held by a connection, not a transaction: it goes with this process.
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using var command = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended($1, 0))", connection) { CommandTimeout = 0 };
+        command.Parameters.AddWithValue($"pack {dataSetVersionId}");
+        await command.ExecuteNonQueryAsync(cancellationToken);
+        try
+        {
+            return await FindAsync(dataSetVersionId, cancellationToken) ?? await PackAsync(dataSetVersionId, cancellationToken);
+        }
+        finally
+        {
+            command.CommandText = "SELECT pg_advisory_unlock(hashtextextended($1, 0))";
+            await command.ExecuteNonQueryAsync(CancellationToken.None);
+        }
+    }
+
+    private async Task<string?> FindAsync(Guid dataSetVersionId, CancellationToken cancellationToken)
+    {
+        await using var db = await databases.CreateDbContextAsync(cancellationToken);
+        var blob = await db.DataSetVersions.Where(version => version.Id == dataSetVersionId)
+            .Select(version => version.PackedBlob).SingleAsync(cancellationToken);
+        return blob is null ? null : await blobs.GetPathAsync(blob, cancellationToken);
+    }
+
+    private async Task<string> PackAsync(Guid dataSetVersionId, CancellationToken cancellationToken)
+    {
+        await using var db = await databases.CreateDbContextAsync(cancellationToken);
+        var (version, shape) = await (
+            from candidate in db.DataSetVersions.AsNoTracking()
+            join model in db.Models on candidate.ModelId equals model.Id
+            where candidate.Id == dataSetVersionId
+            select new ValueTuple<DataSetVersion, ImageShape>(candidate, new ImageShape(model.InputWidth, model.InputHeight, model.InputChannels)))
+            .SingleAsync(cancellationToken);
+        var manifest = DataSetManifest.Open(await blobs.GetPathAsync(version.ManifestBlob, cancellationToken));
+        LogPacking(logger, version.Hash, manifest.Count);
+
+        var folder = Directory.CreateDirectory(Path.Combine(options.Value.ScratchFolder, "data-sets")).FullName;
+        var file = Path.Combine(folder, version.Hash);
+        try
+        {
+            using (var writer = new PackedDataSetWriter(
+                file, new(shape, manifest.Classes, manifest.TrainCount, manifest.ValidationCount, manifest.TestCount, manifest.Hash)))
+            {
+                await DecodeAsync(manifest, shape, writer, cancellationToken);
+                writer.Commit();
+            }
+
+            await using var packed = File.OpenRead(file);
+            var blob = await blobs.PutAsync(packed, cancellationToken);
+            await db.DataSetVersions.Where(candidate => candidate.Id == dataSetVersionId)
+                .ExecuteUpdateAsync(set => set.SetProperty(candidate => candidate.PackedBlob, blob.Hash), cancellationToken);
+            return await blobs.GetPathAsync(blob.Hash, cancellationToken);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    private async Task DecodeAsync(DataSetManifest manifest, ImageShape shape, PackedDataSetWriter writer, CancellationToken cancellationToken)
+    {
+        // By pack and offset, so that the packs are read from front to end; a row's place in the file is its place in the manifest.
+        var rows = Enumerable.Range(0, manifest.Count).OrderBy(row => manifest.Location(row).Pack).ThenBy(row => manifest.Location(row).Offset);
+        await Parallel.ForEachAsync(
+            rows.Chunk(256),
+            new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken },
+            async (chunk, token) =>
+            {
+                var pixels = new byte[shape.Size];
+                foreach (var row in chunk)
+                {
+                    var (pack, offset, length) = manifest.Location(row);
+                    var bytes = ArrayPool<byte>.Shared.Rent(length);
+                    await using (var stream = await blobs.OpenReadAsync(manifest.Packs[pack], offset, length, token))
+                        await stream.ReadExactlyAsync(bytes.AsMemory(0, length), token);
+                    if (!ImageDecoder.TryDecode(bytes.AsSpan(0, length), shape, pixels, out var reason))
+                        throw new InvalidDataException($"The image {Convert.ToHexStringLower(manifest.Sha256(row))} can't be decoded any more: {reason}");
+                    writer.Write(row, pixels, manifest.Label(row));
+                    ArrayPool<byte>.Shared.Return(bytes);
+                }
+            });
+    }
+
+    [LoggerMessage(LogLevel.Information, "Packs {Images} images of data set version {Hash}")]
+    private static partial void LogPacking(ILogger logger, string hash, int images);
+}

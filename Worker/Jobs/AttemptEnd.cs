@@ -1,0 +1,109 @@
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Queue;
+using Microsoft.EntityFrameworkCore;
+
+namespace MlExperiments.Worker.Jobs;
+
+/// <summary>
+/// How an attempt leaves its trajectory; called by the attempt itself and by the sweeper, inside a transaction that holds the
+/// trajectory's row.
+/// </summary>
+internal static class AttemptEnd
+{
+    /// <summary>Gives the trajectory back. Experiments that were not measured wait again, and a ticket wakes a worker for them.</summary>
+    public static async Task ReleaseAsync(
+        ExperimentsDbContext db,
+        IJobQueue queue,
+        TimeProvider time,
+        Guid trajectoryId,
+        long fence,
+        AttemptOutcome outcome,
+        int? step,
+        string? error,
+        CancellationToken cancellationToken)
+    {
+        await CloseAsync(db, time, trajectoryId, fence, outcome, step, error, cancellationToken);
+        await db.Experiments
+            .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Running)
+            .ExecuteUpdateAsync(set => set.SetProperty(experiment => experiment.Status, ExperimentStatus.Queued), cancellationToken);
+        await GiveBackAsync(db, queue, trajectoryId, cancellationToken);
+    }
+
+    /// <summary>The same for an attempt that was lost; after too many in a row its experiments fail with the last one's reason.</summary>
+    public static async Task LoseAsync(
+        ExperimentsDbContext db,
+        IJobQueue queue,
+        TimeProvider time,
+        int maxLostAttempts,
+        Guid trajectoryId,
+        long fence,
+        AttemptOutcome outcome,
+        int? step,
+        string error,
+        CancellationToken cancellationToken)
+    {
+        var lost = 1 + await db.Trajectories.Where(trajectory => trajectory.Id == trajectoryId)
+            .Select(trajectory => trajectory.LostAttempts).SingleAsync(cancellationToken);
+        await db.Trajectories.Where(trajectory => trajectory.Id == trajectoryId).ExecuteUpdateAsync(
+            set => set.SetProperty(trajectory => trajectory.LostAttempts, lost), cancellationToken);
+        if (lost < maxLostAttempts)
+        {
+            await ReleaseAsync(db, queue, time, trajectoryId, fence, outcome, step, error, cancellationToken);
+            return;
+        }
+
+        await CloseAsync(db, time, trajectoryId, fence, outcome, step, error, cancellationToken);
+        var now = time.GetUtcNow();
+        var reason = $"Given up after {lost} lost attempts in a row. The last one: {error}";
+        await db.Experiments
+            .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Running)
+            .ExecuteUpdateAsync(
+                set => set
+                    .SetProperty(experiment => experiment.Status, ExperimentStatus.Failed)
+                    .SetProperty(experiment => experiment.Error, reason)
+                    .SetProperty(experiment => experiment.FinishedAt, now),
+                cancellationToken);
+        await db.Trajectories.Where(trajectory => trajectory.Id == trajectoryId).ExecuteUpdateAsync(
+            set => set.SetProperty(trajectory => trajectory.LostAttempts, 0), cancellationToken);
+        await GiveBackAsync(db, queue, trajectoryId, cancellationToken);
+    }
+
+    private static Task<int> CloseAsync(
+        ExperimentsDbContext db,
+        TimeProvider time,
+        Guid trajectoryId,
+        long fence,
+        AttemptOutcome outcome,
+        int? step,
+        string? error,
+        CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        return db.Attempts
+            .Where(attempt => attempt.TrajectoryId == trajectoryId && attempt.Fence == fence && attempt.Outcome == null)
+            .ExecuteUpdateAsync(
+                set => set
+                    .SetProperty(attempt => attempt.Outcome, outcome)
+                    .SetProperty(attempt => attempt.ToStep, attempt => step >= attempt.FromStep ? step : attempt.FromStep)
+                    .SetProperty(attempt => attempt.FinishedAt, now)
+                    .SetProperty(attempt => attempt.Error, error),
+                cancellationToken);
+    }
+
+    /// <summary>Ends the lease, with a new fence so that nobody writes with the old one any more.</summary>
+    private static async Task GiveBackAsync(ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, CancellationToken cancellationToken)
+    {
+        var waits = await db.Experiments.AnyAsync(
+            experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Queued, cancellationToken);
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            UPDATE trajectories
+            SET status = CASE WHEN {waits} THEN 'waiting' ELSE 'idle' END, waiting_since = CASE WHEN {waits} THEN now() END,
+                fence = fence + 1, lease_until = NULL, worker_id = NULL, steps_per_second = 0
+            WHERE id = {trajectoryId}
+            """,
+            cancellationToken);
+        if (waits)
+            await queue.EnqueueAsync(db, 1, cancellationToken);
+    }
+}

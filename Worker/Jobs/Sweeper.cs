@@ -1,0 +1,99 @@
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Queue;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace MlExperiments.Worker.Jobs;
+
+/// <summary>
+/// Makes the rows right again after losses: frees trajectories whose lease ran out, wakes those that wait unseen, and issues the
+/// tickets that are missing. Every worker has one; one at a time sweeps.
+/// </summary>
+public sealed partial class Sweeper(
+    IDbContextFactory<ExperimentsDbContext> databases,
+    IJobQueue queue,
+    IOptions<WorkerOptions> options,
+    TimeProvider time,
+    ILogger<Sweeper> logger) : BackgroundService
+{
+    /// <summary>Trajectories that one sweep frees; the next one goes on.</summary>
+    private const int Batch = 100;
+
+    /// <summary>The advisory lock that all sweepers agree on.</summary>
+    private const long SweepLock = 0x4d4c4578_53776570;
+
+    private sealed record ExpiredRow(Guid Id, long Fence, int Step);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(options.Value.SweepEvery, time);
+        do
+        {
+            try
+            {
+                await SweepAsync(stoppingToken);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                // The database may be away; the next sweep looks again.
+                LogFailed(logger, exception);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    public async Task SweepAsync(CancellationToken cancellationToken)
+    {
+        await using var db = await databases.CreateDbContextAsync(cancellationToken);
+        var waitingTickets = await queue.CountWaitingAsync(cancellationToken);
+        await db.TransactAsync(
+            async token =>
+            {
+                var mine = await db.Database.SqlQuery<bool>($"""SELECT pg_try_advisory_xact_lock({SweepLock}) AS "Value" """).SingleAsync(token);
+                if (!mine)
+                    return;
+
+                var expired = await db.Database.SqlQuery<ExpiredRow>(
+                    $"""
+                    SELECT id AS "Id", fence AS "Fence", step AS "Step" FROM trajectories
+                    WHERE status = 'running' AND lease_until < now()
+                    ORDER BY lease_until LIMIT {Batch} FOR UPDATE SKIP LOCKED
+                    """).ToListAsync(token);
+                foreach (var trajectory in expired)
+                {
+                    LogLost(logger, trajectory.Id, trajectory.Fence);
+                    await AttemptEnd.LoseAsync(
+                        db, queue, time, options.Value.MaxLostAttempts, trajectory.Id, trajectory.Fence, AttemptOutcome.Lost, trajectory.Step,
+                        "The worker's lease ran out: it died, was cut off from the database, or its machine stood still.", token);
+                }
+
+                await db.Database.ExecuteSqlAsync(
+                    $"""
+                    UPDATE trajectories SET status = 'waiting', waiting_since = now()
+                    WHERE status = 'idle'
+                      AND EXISTS (SELECT FROM experiments WHERE experiments.trajectory_id = trajectories.id AND experiments.status = 'queued')
+                    """,
+                    token);
+
+                var waiting = await db.Trajectories.CountAsync(trajectory => trajectory.Status == TrajectoryStatus.Waiting, token);
+                var missing = waiting - waitingTickets - expired.Count;
+                if (missing > 0)
+                {
+                    LogMissing(logger, missing);
+                    await queue.EnqueueAsync(db, missing, token);
+                }
+            },
+            cancellationToken);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Trajectory {TrajectoryId} lost its worker (fence {Fence})")]
+    private static partial void LogLost(ILogger logger, Guid trajectoryId, long fence);
+
+    [LoggerMessage(LogLevel.Information, "Issued {Missing} missing tickets")]
+    private static partial void LogMissing(ILogger logger, int missing);
+
+    [LoggerMessage(LogLevel.Error, "A sweep failed; the next one looks again")]
+    private static partial void LogFailed(ILogger logger, Exception exception);
+}

@@ -1,0 +1,28 @@
+using MlExperiments.Shared.Queue;
+using MlExperiments.Worker.Slots;
+using Microsoft.Extensions.Hosting;
+
+namespace MlExperiments.Worker.Jobs;
+
+/// <summary>A ticket: claim the best waiting trajectory, train it, end with it. With nothing to claim it ends at once.</summary>
+internal sealed class TicketHandler(SlotPool slots, Claims claims, TrajectoryRun run, IHostApplicationLifetime lifetime) : ITicketHandler
+{
+    public async Task HandleAsync(CancellationToken cancellationToken)
+    {
+        // The engine's own token is not passed on: it may fire late or not at all, and a training ends by draining.
+        var draining = lifetime.ApplicationStopping;
+        if (draining.IsCancellationRequested)
+            return;
+
+        var slot = await slots.TakeAsync(draining);
+        try
+        {
+            if (await claims.NextAsync(draining) is { } claim)
+                await run.RunAsync(slot, claim, draining);
+        }
+        finally
+        {
+            slots.Return(slot);
+        }
+    }
+}

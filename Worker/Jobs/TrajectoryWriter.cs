@@ -1,0 +1,191 @@
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Queue;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
+
+namespace MlExperiments.Worker.Jobs;
+
+/// <summary>
+/// All writes of an attempt. Each names the claim's fence, renews its lease, and touches nothing where the trajectory has gone
+/// to another worker: then it throws <see cref="LeaseLostException"/>.
+/// </summary>
+public sealed class TrajectoryWriter(
+    IDbContextFactory<ExperimentsDbContext> databases,
+    IJobQueue queue,
+    WorkerIdentity worker,
+    IOptions<WorkerOptions> options,
+    TimeProvider time)
+{
+    /// <summary>Renews the lease and stores what has been reported since the last time.</summary>
+    public Task RenewAsync(Claim claim, ProgressEvent? progress, IReadOnlyList<MetricsEvent> metrics, CancellationToken cancellationToken) =>
+        WriteAsync(
+            claim,
+            async (db, token) =>
+            {
+                if (progress is not null)
+                    await db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId).ExecuteUpdateAsync(
+                        set => set
+                            .SetProperty(trajectory => trajectory.Step, progress.Step)
+                            .SetProperty(trajectory => trajectory.Epoch, progress.Epoch)
+                            .SetProperty(trajectory => trajectory.Loss, progress.Loss)
+                            .SetProperty(trajectory => trajectory.StepsPerSecond, progress.StepsPerSecond),
+                        token);
+                await AddMetricsAsync(db, claim, metrics, token);
+            },
+            cancellationToken);
+
+    /// <summary>Notes the step that the attempt goes on from.</summary>
+    public Task StartedAsync(Claim claim, int step, CancellationToken cancellationToken) =>
+        WriteAsync(
+            claim,
+            async (db, token) =>
+            {
+                await db.Attempts.Where(attempt => attempt.TrajectoryId == claim.TrajectoryId && attempt.Fence == claim.Fence)
+                    .ExecuteUpdateAsync(set => set.SetProperty(attempt => attempt.FromStep, step), token);
+                await db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId)
+                    .ExecuteUpdateAsync(set => set.SetProperty(trajectory => trajectory.Step, step), token);
+            },
+            cancellationToken);
+
+    /// <summary>Completes the experiment at this milestone, if it still waits for it, and lets it compete for the best.</summary>
+    /// <param name="fromStep">The step that the attempt went on from.</param>
+    public Task CompleteMilestoneAsync(Claim claim, int fromStep, MilestoneEvent milestone, string weightsBlob, CancellationToken cancellationToken) =>
+        WriteAsync(
+            claim,
+            async (db, token) =>
+            {
+                var now = time.GetUtcNow();
+                var siblings = db.Experiments.Where(experiment => experiment.TrajectoryId == claim.TrajectoryId);
+                var saved = await siblings
+                    .Where(experiment => experiment.Status == ExperimentStatus.Completed && experiment.TotalSteps < milestone.Step)
+                    .Where(experiment => experiment.TotalSteps <= fromStep || claim.Milestones.Contains(experiment.TotalSteps))
+                    .MaxAsync(experiment => experiment.DurationSeconds, token) ?? 0;
+                var before = ExperimentStates.Before(ExperimentStatus.Completed);
+                var completed = await siblings
+                    .Where(experiment => experiment.TotalSteps == milestone.Step && before.Contains(experiment.Status))
+                    .ExecuteUpdateAsync(
+                        set => set
+                            .SetProperty(experiment => experiment.Status, ExperimentStatus.Completed)
+                            .SetProperty(experiment => experiment.Accuracy, milestone.Accuracy)
+                            .SetProperty(experiment => experiment.TestAccuracy, milestone.TestAccuracy)
+                            .SetProperty(experiment => experiment.Loss, milestone.Loss)
+                            .SetProperty(experiment => experiment.MeanSquaredError, milestone.MeanSquaredError)
+                            .SetProperty(experiment => experiment.Diverged, milestone.Diverged)
+                            .SetProperty(experiment => experiment.Reproducible, milestone.Reproducible)
+                            .SetProperty(experiment => experiment.WeightsBlob, weightsBlob)
+                            .SetProperty(experiment => experiment.WeightsHash, milestone.WeightsHash)
+                            .SetProperty(experiment => experiment.DurationSeconds, milestone.TrainSeconds)
+                            .SetProperty(experiment => experiment.SavedSeconds, Math.Min(saved, milestone.TrainSeconds))
+                            .SetProperty(experiment => experiment.FinishedAt, now)
+                            .SetProperty(experiment => experiment.Error, (string?)null),
+                        token);
+                if (completed > 0)
+                    await CompeteAsync(db, claim, milestone.Step, token);
+                await MadeProgressAsync(db, claim, token);
+            },
+            cancellationToken);
+
+    /// <summary>Records a stored checkpoint and drops all but the newest two.</summary>
+    /// <returns>Blobs that no checkpoint names any more.</returns>
+    public Task<List<string>> AddCheckpointAsync(Claim claim, Checkpoint checkpoint, CancellationToken cancellationToken) =>
+        WriteAsync(
+            claim,
+            async (db, token) =>
+            {
+                var all = db.Checkpoints.Where(other => other.TrajectoryId == claim.TrajectoryId);
+                // The same step again (after a fallback to an older one) gives the same bytes of weights; the new file takes its place.
+                var dropped = await all.Where(other => other.Step == checkpoint.Step).ToListAsync(token);
+                dropped.AddRange(await all.Where(other => other.Step < checkpoint.Step).OrderByDescending(other => other.Step).Skip(1).ToListAsync(token));
+                db.Checkpoints.RemoveRange(dropped);
+                await db.SaveChangesAsync(token);
+                db.Checkpoints.Add(checkpoint);
+                await db.SaveChangesAsync(token);
+                await MadeProgressAsync(db, claim, token);
+
+                var blobs = dropped.Select(other => other.BlobHash).Distinct().ToList();
+                var named = await db.Checkpoints.Where(other => blobs.Contains(other.BlobHash)).Select(other => other.BlobHash).ToListAsync(token);
+                return blobs.Except(named).ToList();
+            },
+            cancellationToken);
+
+    /// <summary>Ends the attempt in order and gives the lease back; what is queued on the trajectory waits for a worker again.</summary>
+    public Task ReleaseAsync(Claim claim, AttemptOutcome outcome, int? step, CancellationToken cancellationToken) =>
+        WriteAsync(claim, (db, token) => AttemptEnd.ReleaseAsync(db, queue, time, claim.TrajectoryId, claim.Fence, outcome, step, error: null, token), cancellationToken);
+
+    /// <summary>Ends an attempt that was lost: another one, or failure after too many.</summary>
+    public Task LoseAsync(Claim claim, AttemptOutcome outcome, int? step, string error, CancellationToken cancellationToken) =>
+        WriteAsync(
+            claim,
+            (db, token) => AttemptEnd.LoseAsync(db, queue, time, options.Value.MaxLostAttempts, claim.TrajectoryId, claim.Fence, outcome, step, error, token),
+            cancellationToken);
+
+    private async Task WriteAsync(Claim claim, Func<ExperimentsDbContext, CancellationToken, Task> write, CancellationToken cancellationToken) =>
+        await WriteAsync(
+            claim,
+            async (db, token) =>
+            {
+                await write(db, token);
+                return true;
+            },
+            cancellationToken);
+
+    private async Task<T> WriteAsync<T>(Claim claim, Func<ExperimentsDbContext, CancellationToken, Task<T>> write, CancellationToken cancellationToken)
+    {
+        await using var db = await databases.CreateDbContextAsync(cancellationToken);
+        return await db.TransactAsync(
+            async token =>
+            {
+                // Takes the row's lock first, so that nothing that follows can be overtaken by another claim.
+                var held = await db.Database.ExecuteSqlAsync(
+                    $"""
+                    UPDATE trajectories SET lease_until = now() + {options.Value.Lease}
+                    WHERE id = {claim.TrajectoryId} AND fence = {claim.Fence} AND status = 'running' AND worker_id = {worker.Id}
+                    """,
+                    token);
+                if (held != 1)
+                    throw new LeaseLostException(claim);
+                return await write(db, token);
+            },
+            cancellationToken);
+    }
+
+    private static Task<int> MadeProgressAsync(ExperimentsDbContext db, Claim claim, CancellationToken cancellationToken) =>
+        db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId)
+            .ExecuteUpdateAsync(set => set.SetProperty(trajectory => trajectory.LostAttempts, 0), cancellationToken);
+
+    private static async Task AddMetricsAsync(ExperimentsDbContext db, Claim claim, IReadOnlyList<MetricsEvent> metrics, CancellationToken cancellationToken)
+    {
+        if (metrics.Count == 0)
+            return;
+        var points = metrics.SelectMany(point => point.Values.Select(value => (value.Key, point.Step, value.Value))).ToList();
+        var names = points.Select(point => point.Key).ToArray();
+        var steps = points.Select(point => point.Step).ToArray();
+        var values = points.Select(point => point.Value).ToArray();
+        // An attempt that goes over the same steps again measures the same values.
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            INSERT INTO metric_points (trajectory_id, name, step, value)
+            SELECT {claim.TrajectoryId}, name, step, value FROM unnest({names}, {steps}, {values}) AS point (name, step, value)
+            ON CONFLICT (trajectory_id, name, step) DO UPDATE SET value = excluded.value
+            """,
+            cancellationToken);
+    }
+
+    /// <summary>The best of a data set version: highest validation accuracy, then fewer steps, then the lower number.</summary>
+    private static async Task CompeteAsync(ExperimentsDbContext db, Claim claim, int step, CancellationToken cancellationToken) =>
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            WITH version AS (SELECT id, best_experiment_id FROM data_set_versions WHERE id = {claim.DataSetVersionId} FOR UPDATE)
+            UPDATE data_set_versions SET best_experiment_id = winner.id
+            FROM (SELECT experiments.id FROM experiments, version
+                  WHERE experiments.id = version.best_experiment_id
+                     OR (experiments.trajectory_id = {claim.TrajectoryId} AND experiments.total_steps = {step} AND experiments.status = 'completed')
+                  ORDER BY accuracy DESC, total_steps, number LIMIT 1) AS winner
+            WHERE data_set_versions.id = {claim.DataSetVersionId}
+            """,
+            cancellationToken);
+}
+
+/// <summary>The trajectory belongs to another worker now, or is gone: nothing that this attempt still does counts.</summary>
+public sealed class LeaseLostException(Claim claim) : Exception($"The lease of trajectory {claim.TrajectoryId} (fence {claim.Fence}) is lost.");

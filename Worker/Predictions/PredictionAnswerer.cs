@@ -1,0 +1,138 @@
+using MlExperiments.Shared.Blobs;
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Data;
+using MlExperiments.Worker.Slots;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace MlExperiments.Worker.Predictions;
+
+/// <summary>
+/// Answers predictions: woken by a notification, it claims waiting rows (each goes to one worker), has a trainer classify them
+/// and stores the answers with a notification for whoever waits. A missed notification is made up for by looking every second.
+/// </summary>
+public sealed partial class PredictionAnswerer(
+    NpgsqlDataSource dataSource,
+    IDbContextFactory<ExperimentsDbContext> databases,
+    IBlobStore blobs,
+    SlotPool slots,
+    ILogger<PredictionAnswerer> logger) : BackgroundService
+{
+    /// <summary>Rows of one claim, and of one command to a trainer.</summary>
+    private const int Batch = 16;
+
+    /// <summary>A row that crashes trainers or loses workers is not tried for ever.</summary>
+    private const int MaxAttempts = 3;
+
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(30);
+
+    private sealed record ClaimedRow(Guid Id, Guid ExperimentId, byte[] Pixels, int Attempts);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await ListenAsync(stoppingToken);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                // The database may be away; listen again on a new connection.
+                LogFailed(logger, exception.Message);
+                await Task.Delay(LookEvery, stoppingToken);
+            }
+        }
+    }
+
+    private async Task ListenAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using (var listen = new NpgsqlCommand($"LISTEN {PredictionChannels.Asked}", connection))
+            await listen.ExecuteNonQueryAsync(cancellationToken);
+        while (true)
+        {
+            while (await AnswerBatchAsync(cancellationToken) == Batch)
+            {
+                // More may wait.
+            }
+
+            await connection.WaitAsync(LookEvery, cancellationToken);
+        }
+    }
+
+    private async Task<int> AnswerBatchAsync(CancellationToken cancellationToken)
+    {
+        await using var db = await databases.CreateDbContextAsync(cancellationToken);
+        var claimed = await db.Database.SqlQuery<ClaimedRow>(
+            $"""
+            UPDATE predictions SET status = 'running', claimed_until = now() + {AnswerWithin}, attempts = attempts + 1
+            WHERE id IN (SELECT id FROM predictions
+                         WHERE status = 'waiting' OR (status = 'running' AND claimed_until < now())
+                         ORDER BY created_at LIMIT {Batch} FOR UPDATE SKIP LOCKED)
+            RETURNING id AS "Id", experiment_id AS "ExperimentId", pixels AS "Pixels", attempts AS "Attempts"
+            """).ToListAsync(cancellationToken);
+        foreach (var group in claimed.GroupBy(row => row.ExperimentId))
+            await AnswerAsync(db, group.Key, [.. group], cancellationToken);
+        return claimed.Count;
+    }
+
+    private async Task AnswerAsync(ExperimentsDbContext db, Guid experimentId, List<ClaimedRow> rows, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var weights = await db.Experiments.Where(experiment => experiment.Id == experimentId)
+                .Select(experiment => experiment.WeightsBlob).SingleAsync(cancellationToken)
+                ?? throw new InvalidOperationException("The experiment has no weights.");
+            using var inTime = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            inTime.CancelAfter(AnswerWithin);
+            var command = new PredictCommand(
+                Guid.NewGuid(), await blobs.GetPathAsync(weights, cancellationToken), [.. rows.Select(row => row.Pixels)]);
+            var answer = await slots.ForPrediction().PredictAsync(command, inTime.Token);
+            for (var row = 0; row < rows.Count; row++)
+                await StoreAsync(db, rows[row], answer.Probabilities?[row], answer.Error, cancellationToken);
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNotAnswered(logger, rows.Count, exception.Message);
+            foreach (var row in rows)
+                await GiveBackAsync(db, row, exception.Message, cancellationToken);
+        }
+    }
+
+    private static Task<int> StoreAsync(
+        ExperimentsDbContext db, ClaimedRow row, double[]? probabilities, string? error, CancellationToken cancellationToken) =>
+        // The claim's number of attempts is its fence: an answer that comes after another worker took over changes nothing.
+        db.Database.ExecuteSqlAsync(
+            $"""
+            WITH answered AS (
+                UPDATE predictions
+                SET status = CASE WHEN {probabilities}::double precision[] IS NULL THEN 'failed' ELSE 'completed' END,
+                    probabilities = {probabilities}, error = {error}, finished_at = now(), claimed_until = NULL, pixels = ''
+                WHERE id = {row.Id} AND status = 'running' AND attempts = {row.Attempts}
+                RETURNING id)
+            SELECT pg_notify({PredictionChannels.Answered}, id::text) FROM answered
+            """,
+            cancellationToken);
+
+    /// <summary>Lets another try it, or says that it failed after too many.</summary>
+    private static Task<int> GiveBackAsync(ExperimentsDbContext db, ClaimedRow row, string error, CancellationToken cancellationToken) =>
+        row.Attempts >= MaxAttempts
+            ? StoreAsync(db, row, null, error, cancellationToken)
+            : db.Predictions
+                .Where(prediction => prediction.Id == row.Id && prediction.Status == PredictionStatus.Running && prediction.Attempts == row.Attempts)
+                .ExecuteUpdateAsync(
+                    set => set
+                        .SetProperty(prediction => prediction.Status, PredictionStatus.Waiting)
+                        .SetProperty(prediction => prediction.ClaimedUntil, (DateTimeOffset?)null),
+                    cancellationToken);
+
+    [LoggerMessage(LogLevel.Warning, "Predictions can't be read now: {Reason}")]
+    private static partial void LogFailed(ILogger logger, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "{Count} predictions were not answered: {Reason}")]
+    private static partial void LogNotAnswered(ILogger logger, int count, string reason);
+}

@@ -1,0 +1,61 @@
+using MlExperiments.Shared.Blobs;
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Queue;
+using MlExperiments.Worker;
+using MlExperiments.Worker.DataSets;
+using MlExperiments.Worker.Jobs;
+using MlExperiments.Worker.Predictions;
+using MlExperiments.Worker.Slots;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = args, ContentRootPath = AppContext.BaseDirectory });
+builder.Logging.ClearProviders().AddSimpleConsole(console =>
+{
+    console.SingleLine = true;
+    console.TimestampFormat = "yyyy-MM-dd HH:mm:ss ";
+    console.UseUtcTimestamp = true;
+});
+
+var services = builder.Services;
+services.AddOptions<WorkerOptions>().BindConfiguration(WorkerOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+services.AddSingleton(TimeProvider.System);
+services.AddSingleton<WorkerIdentity>();
+services.AddDatabase(builder.Configuration);
+services.AddBlobStore(builder.Configuration);
+services.AddSingleton<TrainerProgram>();
+services.AddSingleton<SlotPool>();
+services.AddSingleton<PackedDataSets>();
+services.AddSingleton<Claims>();
+services.AddSingleton<TrajectoryWriter>();
+services.AddSingleton<TrajectoryRun>();
+services.AddHostedService<Heartbeat>();
+services.AddHostedService<Sweeper>();
+services.AddHostedService<PredictionAnswerer>();
+services.AddJobQueue<TicketHandler>(WorkerIdentity.SlotsOf(builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new()));
+// A drain is a checkpoint and a few writes; what takes longer is left to the sweeper.
+services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(28));
+
+using var host = builder.Build();
+var logger = host.Services.GetRequiredService<ILogger<Program>>();
+try
+{
+    await using (var db = await host.Services.GetRequiredService<IDbContextFactory<ExperimentsDbContext>>().CreateDbContextAsync())
+        await Database.CheckVersionAsync(db, CancellationToken.None);
+    await host.Services.GetRequiredService<IJobQueue>().CheckVersionAsync(CancellationToken.None);
+}
+catch (SchemaVersionException wrongSchema)
+{
+    logger.LogCritical("{Reason}", wrongSchema.Message);
+    return 1;
+}
+
+var identity = host.Services.GetRequiredService<WorkerIdentity>();
+logger.LogInformation(
+    "Worker {Name} with {Slots} slots; job engine: {JobEngine}", identity.Name, identity.Slots, host.Services.GetRequiredService<IJobQueue>().Engine);
+host.Services.GetRequiredService<SlotPool>().WarmUp();
+await host.RunAsync();
+return 0;

@@ -1,0 +1,54 @@
+using System.Threading.Channels;
+using MlExperiments.Shared.Contracts;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace MlExperiments.Worker.Slots;
+
+/// <summary>The worker's slots: one training each, and predictions beside them.</summary>
+public sealed class SlotPool : IAsyncDisposable
+{
+    private readonly Slot[] _slots;
+    private readonly Channel<Slot> _free;
+    private int _nextForPrediction;
+
+    public SlotPool(WorkerIdentity identity, IOptions<WorkerOptions> options, TrainerProgram program, ILogger<Slot> logger)
+    {
+        _slots = [.. Enumerable.Range(1, identity.Slots).Select(number => new Slot(number, Path.Combine(options.Value.ScratchFolder, $"slot-{number}"), program, logger))];
+        _free = Channel.CreateBounded<Slot>(_slots.Length);
+        foreach (var slot in _slots)
+            _free.Writer.TryWrite(slot);
+    }
+
+    public int Busy => _slots.Length - _free.Reader.Count;
+
+    /// <summary>Starts every trainer, so that the first step and the first prediction don't wait for a process to load.</summary>
+    public void WarmUp()
+    {
+        foreach (var slot in _slots)
+        {
+            if (Directory.Exists(slot.Folder))
+                Directory.Delete(slot.Folder, recursive: true);
+            Directory.CreateDirectory(slot.Folder);
+            _ = slot.Trainer;
+        }
+    }
+
+    /// <summary>The next free slot; give it back with <see cref="Return"/>.</summary>
+    public ValueTask<Slot> TakeAsync(CancellationToken cancellationToken) => _free.Reader.ReadAsync(cancellationToken);
+
+    public void Return(Slot slot) => _free.Writer.TryWrite(slot);
+
+    /// <summary>A trainer that answers predictions: a resting one where there is one, else the next in turn, between its steps.</summary>
+    public TrainerProcess ForPrediction() =>
+        _free.Reader.TryPeek(out var resting) ? resting.Trainer : _slots[(uint)Interlocked.Increment(ref _nextForPrediction) % _slots.Length].Trainer;
+
+    /// <summary>What the trainers run on, once the first one is warm.</summary>
+    public ReadyEvent? Engine => _slots[0].Trainer.Ready is { IsCompletedSuccessfully: true } ready ? ready.Result : null;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var slot in _slots)
+            await slot.DisposeAsync();
+    }
+}

@@ -1,0 +1,214 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Text.Json;
+using System.Threading.Channels;
+using MlExperiments.Shared.Contracts;
+using Microsoft.Extensions.Logging;
+
+namespace MlExperiments.Worker.Slots;
+
+/// <summary>
+/// One trainer, a child process that speaks the line protocol (<see cref="TrainerCommand"/>). Its death costs what it was
+/// doing and nothing else: whoever waits for it gets a <see cref="TrainerDiedException"/>.
+/// </summary>
+public sealed partial class TrainerProcess : IAsyncDisposable
+{
+    private const int KeptLogLines = 20;
+
+    private readonly Process _process;
+    private readonly ILogger _logger;
+    private readonly SemaphoreSlim _writing = new(1);
+    private readonly ConcurrentDictionary<Guid, TaskCompletionSource<PredictionEvent>> _predictions = new();
+    private readonly ConcurrentQueue<string> _log = new();
+    private readonly TaskCompletionSource<ReadyEvent> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new();
+    private Channel<TrainingEvent>? _training;
+    private Guid _trainingId;
+    private readonly Task _reading;
+
+    private TrainerProcess(Process process, ILogger logger)
+    {
+        _process = process;
+        _logger = logger;
+        _reading = Task.WhenAll(ReadEventsAsync(), ReadLogAsync());
+    }
+
+    /// <summary>Its first words; fails when it dies before them.</summary>
+    public Task<ReadyEvent> Ready => _ready.Task;
+
+    public bool IsAlive => !_reading.IsCompleted && !_process.HasExited;
+
+    public int ProcessId => _process.Id;
+
+    public static TrainerProcess Start(ProcessStartInfo program, ILogger logger)
+    {
+        program.RedirectStandardInput = program.RedirectStandardOutput = program.RedirectStandardError = true;
+        var process = Process.Start(program) ?? throw new InvalidOperationException($"{program.FileName} did not start.");
+        LogStarted(logger, process.Id);
+        return new TrainerProcess(process, logger);
+    }
+
+    /// <summary>Starts a training and gives its events, in order, until the one that ends it; dying ends them with an exception.</summary>
+    public async Task<ChannelReader<TrainingEvent>> TrainAsync(TrainCommand command, CancellationToken cancellationToken)
+    {
+        // Unbounded: a trainer writes a few lines a second, and a full pipe would stop its steps.
+        var channel = Channel.CreateUnbounded<TrainingEvent>(new UnboundedChannelOptions { SingleReader = true });
+        lock (_gate)
+        {
+            if (_training is not null)
+                throw new InvalidOperationException("This trainer trains already.");
+            if (_reading.IsCompleted)
+                throw Died();
+            _training = channel;
+            _trainingId = command.TrajectoryId;
+        }
+
+        await SendAsync(command, cancellationToken);
+        return channel.Reader;
+    }
+
+    public async Task SendAsync(TrainerCommand command, CancellationToken cancellationToken)
+    {
+        var line = JsonSerializer.Serialize(command, ContractJson.Options);
+        await _writing.WaitAsync(cancellationToken);
+        try
+        {
+            await _process.StandardInput.WriteLineAsync(line.AsMemory(), cancellationToken);
+            await _process.StandardInput.FlushAsync(cancellationToken);
+        }
+        catch (IOException)
+        {
+            throw Died();
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
+    /// <exception cref="TrainerDiedException">It died before it answered.</exception>
+    public async Task<PredictionEvent> PredictAsync(PredictCommand command, CancellationToken cancellationToken)
+    {
+        var answer = new TaskCompletionSource<PredictionEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _predictions[command.Id] = answer;
+        try
+        {
+            if (_reading.IsCompleted)
+                throw Died();
+            await SendAsync(command, cancellationToken);
+            return await answer.Task.WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            _predictions.TryRemove(command.Id, out _);
+        }
+    }
+
+    public void Kill()
+    {
+        try
+        {
+            _process.Kill(entireProcessTree: true);
+        }
+        catch (InvalidOperationException)
+        {
+            // Gone already, which is what was asked for.
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Kill();
+        await _reading;
+        _process.Dispose();
+        _writing.Dispose();
+    }
+
+    private async Task ReadEventsAsync()
+    {
+        while (await _process.StandardOutput.ReadLineAsync() is { } line)
+        {
+            try
+            {
+                Dispatch(JsonSerializer.Deserialize<TrainerEvent>(line, ContractJson.Options));
+            }
+            catch (JsonException exception)
+            {
+                LogUnreadable(_logger, ProcessId, exception.Message, line.Length > 200 ? line[..200] : line);
+            }
+        }
+
+        await _process.WaitForExitAsync();
+        var death = Died();
+        _ready.TrySetException(death);
+        // Observed here: nobody may be waiting for a trainer that dies idle.
+        _ = _ready.Task.Exception;
+        lock (_gate)
+        {
+            _training?.Writer.TryComplete(death);
+            _training = null;
+        }
+
+        foreach (var prediction in _predictions.Values)
+            prediction.TrySetException(death);
+    }
+
+    private void Dispatch(TrainerEvent? received)
+    {
+        switch (received)
+        {
+            case ReadyEvent ready:
+                _ready.TrySetResult(ready);
+                break;
+            case PredictionEvent prediction when _predictions.TryGetValue(prediction.Id, out var answer):
+                answer.TrySetResult(prediction);
+                break;
+            case TrainingEvent training:
+                lock (_gate)
+                {
+                    if (_training is null || training.TrajectoryId != _trainingId)
+                        break;
+                    _training.Writer.TryWrite(training);
+                    if (training is DoneEvent or StoppedEvent or FailedEvent)
+                    {
+                        _training.Writer.TryComplete();
+                        _training = null;
+                    }
+                }
+
+                break;
+        }
+    }
+
+    private async Task ReadLogAsync()
+    {
+        while (await _process.StandardError.ReadLineAsync() is { } line)
+        {
+            _log.Enqueue(line);
+            while (_log.Count > KeptLogLines)
+                _log.TryDequeue(out _);
+            LogTrainerLine(_logger, ProcessId, line);
+        }
+    }
+
+    private TrainerDiedException Died()
+    {
+        var how = !_process.HasExited ? "The trainer closed its output."
+            : _process.ExitCode > 128 ? $"The trainer was ended by signal {_process.ExitCode - 128}."
+            : $"The trainer exited with code {_process.ExitCode}.";
+        var log = string.Join('\n', _log);
+        return new TrainerDiedException(log.Length == 0 ? how : $"{how} Its last words:\n{log}");
+    }
+
+    [LoggerMessage(LogLevel.Debug, "Trainer {ProcessId} started")]
+    private static partial void LogStarted(ILogger logger, int processId);
+
+    [LoggerMessage(LogLevel.Information, "Trainer {ProcessId}: {Line}")]
+    private static partial void LogTrainerLine(ILogger logger, int processId, string line);
+
+    [LoggerMessage(LogLevel.Warning, "Trainer {ProcessId} wrote what is no event ({Reason}): {Line}")]
+    private static partial void LogUnreadable(ILogger logger, int processId, string reason, string line);
+}
+
+/// <summary>A trainer's process ended, or was ended, before its work was.</summary>
+public sealed class TrainerDiedException(string message) : Exception(message);

@@ -1,0 +1,42 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Options;
+
+namespace MlExperiments.Worker.Slots;
+
+/// <summary>How a trainer is started: which program, and the environment that its speed and memory depend on.</summary>
+public sealed class TrainerProgram(IOptions<WorkerOptions> options)
+{
+    private const string FileName = "MlExperiments.Training.dll";
+
+    private static readonly string[] Allocators =
+        ["/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0", "/usr/lib/aarch64-linux-gnu/libmimalloc.so.2.0", "/usr/lib/libmimalloc.so"];
+
+    public ProcessStartInfo StartInfo()
+    {
+        var program = options.Value.TrainerCommand is { Length: > 0 } command
+            ? new ProcessStartInfo(command, options.Value.TrainerArguments)
+            : new ProcessStartInfo(DotnetHost(), [BuiltIn(), "serve"]);
+
+        // One slot is one thread; a second OpenBLAS thread would spin beside it.
+        program.Environment["OMP_NUM_THREADS"] = "1";
+        program.Environment["OPENBLAS_NUM_THREADS"] = "1";
+        program.Environment["DOTNET_gcServer"] = "0";
+        // glibc gives large tensors back to the system after every step and fragments; mimalloc keeps them.
+        if (Allocators.FirstOrDefault(File.Exists) is { } allocator)
+            program.Environment["LD_PRELOAD"] = allocator;
+        return program;
+    }
+
+    private static string DotnetHost() =>
+        Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath! : "dotnet";
+
+    /// <summary>Beside this program when published, or in the neighbour project's output when built.</summary>
+    private static string BuiltIn()
+    {
+        var here = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
+        string[] places = [Path.Combine(here, "..", "Training", FileName), Path.Combine(here.Replace("/Worker/", "/Training/", StringComparison.Ordinal), FileName)];
+        return places.Select(Path.GetFullPath).FirstOrDefault(File.Exists)
+            ?? throw new FileNotFoundException(
+                $"The trainer {FileName} is in none of {string.Join(", ", places.Select(Path.GetFullPath))}: build the solution, or set {WorkerOptions.Section}__{nameof(WorkerOptions.TrainerCommand)}.");
+    }
+}

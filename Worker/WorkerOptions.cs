@@ -1,0 +1,66 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace MlExperiments.Worker;
+
+/// <summary>One worker process.</summary>
+public sealed class WorkerOptions
+{
+    public const string Section = "Worker";
+
+    /// <summary>What people see; the host's name and the process id where it is empty.</summary>
+    [MaxLength(200)]
+    public string Name { get; set; } = "";
+
+    /// <summary>Trajectories trained at a time, each by a process of its own with one thread; 0 takes one a core.</summary>
+    [Range(0, 256)]
+    public int Slots { get; set; }
+
+    /// <summary>Scratch space: what trainers write before it is stored; emptied at start. Not shared with another worker.</summary>
+    public string Folder { get; set; } = "";
+
+    /// <summary><see cref="Folder"/>, or one of this process in the system's temporary folder.</summary>
+    public string ScratchFolder => Path.GetFullPath(
+        Folder is { Length: > 0 } ? Folder : Path.Combine(Path.GetTempPath(), $"mlexperiments-worker-{Environment.ProcessId}"));
+
+    /// <summary>The trainer's program; empty takes the one that comes with the product.</summary>
+    public string TrainerCommand { get; set; } = "";
+
+    /// <summary>Arguments of <see cref="TrainerCommand"/>.</summary>
+    public string[] TrainerArguments { get; set; } = [];
+
+    /// <summary>How long a claim stands without renewal.</summary>
+    [Range(typeof(TimeSpan), "00:00:02", "00:10:00")]
+    public TimeSpan Lease { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Time between two renewals.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:01:00")]
+    public TimeSpan RenewEvery { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>How long before the lease's end the worker stops by itself when it could not renew.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.5", "00:01:00")]
+    public TimeSpan LeaseMargin { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Time between two looks for lost leases and missing tickets.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.2", "00:01:00")]
+    public TimeSpan SweepEvery { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>A trainer that says nothing for so long while it trains is killed.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
+    public TimeSpan TrainerSilence { get; set; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>How long a trainer may take to write its checkpoint when the worker is asked to stop.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
+    public TimeSpan DrainWithin { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Attempts that may be lost one after another before the trajectory's experiments fail.</summary>
+    [Range(1, 100)]
+    public int MaxLostAttempts { get; set; } = 3;
+
+    /// <summary>Training steps between two measurements on the validation subset.</summary>
+    [Range(1, 1_000_000)]
+    public int EvaluateEvery { get; set; } = 100;
+
+    /// <summary>Training time between two checkpoints.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "1.00:00:00")]
+    public TimeSpan CheckpointEvery { get; set; } = TimeSpan.FromSeconds(30);
+}

@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# Builds the programs into DIR/app/Api, DIR/app/Worker and DIR/app/Training. What the compiler leaves is in DIR/build,
+# not in the checkout: two data folders, and a build in an editor, don't get in each other's way.
+
+BUILT_FROM=(Api Shared Training Worker deploy/programs.slnf Directory.Build.props Directory.Engines.props
+  Directory.Packages.props BannedSymbols.txt global.json MlExperiments.sln)
+
+# A line that changes with any source: names, sizes and times. Deleted files and older ones put back count too.
+source_fingerprint() {
+  local root=$1
+  (
+    cd "$root" || exit
+    pwd
+    dotnet --version
+    # One of the names (the engines' choice) need not exist.
+    { find "${BUILT_FROM[@]}" -type d \( -name bin -o -name obj -o -name node_modules -o -name wwwroot \) -prune \
+      -o -type f -printf '%p %s %T@\n' 2>/dev/null || true; } | LC_ALL=C sort
+  ) | sha256sum
+}
+
+# build_programs ROOT DATA: publishes what changed since the last time.
+build_programs() {
+  local root=$1 data=$2 fingerprint program
+  fingerprint=$(source_fingerprint "$root")
+  if [[ -f $data/app/built-from && $(<"$data/app/built-from") == "$fingerprint" ]]; then
+    return
+  fi
+  say "Building (a minute or two the first time) ..."
+  if ! run_quietly "$data/logs/build.log" dotnet publish "$root/deploy/programs.slnf" --configuration Release \
+    --artifacts-path "$data/build" --verbosity quiet --nologo -p:UseAppHost=false; then
+    fail "The build failed (see above, and $data/logs/build.log)."
+  fi
+  rm -rf "$data/app.new"
+  mkdir "$data/app.new"
+  for program in Api Worker Training; do
+    # Hard links: the same files, at no cost.
+    cp -rl "$data/build/publish/$program/release" "$data/app.new/$program" 2>/dev/null \
+      || cp -r "$data/build/publish/$program/release" "$data/app.new/$program"
+  done
+  echo "$fingerprint" >"$data/app.new/built-from"
+  rm -rf "$data/app"
+  mv "$data/app.new" "$data/app"
+}

@@ -1,0 +1,150 @@
+# shellcheck shell=bash
+# What the machine must have: Debian packages (installed when missing) and the .NET SDK (only checked).
+
+# One requirement per word; a|b|c are names of the same thing in different releases, the first one that exists wins.
+PACKAGES=(
+  ca-certificates
+  curl
+  g++
+  libtorch-dev
+  libopenblas0-pthread
+  libgd3
+  'libmimalloc2.0|libmimalloc3'
+  'postgresql-15|postgresql-16|postgresql-17|postgresql-18'
+)
+
+installed() {
+  [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+any_installed() {
+  local name
+  for name in ${1//|/ }; do
+    if installed "$name"; then
+      return
+    fi
+  done
+  return 1
+}
+
+# The first of the names that apt can install; the first of all when it knows none, for a message that makes sense.
+installable() {
+  local name
+  for name in ${1//|/ }; do
+    if apt-cache show --no-all-versions "$name" >/dev/null 2>&1; then
+      echo "$name"
+      return
+    fi
+  done
+  echo "${1%%|*}"
+}
+
+# Sets AS_ROOT to what runs a command as root: nothing, or sudo. Fails when there is no way.
+AS_ROOT=()
+find_root() {
+  if ((EUID == 0)); then
+    AS_ROOT=()
+  elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 && -t 2 ]]; }; then
+    AS_ROOT=(sudo)
+  else
+    return 1
+  fi
+}
+
+# Debian's PostgreSQL package creates a cluster and starts it on port 5432. We only want its programs, so it's told
+# not to, for the time of the installation. A cluster that's there already is left alone.
+CREATE_NO_CLUSTER=/etc/postgresql-common/createcluster.d/zz-mlexperiments.conf
+
+apt_quietly() {
+  local setting settings=(DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C.UTF-8)
+  # sudo starts with an empty environment, and apt may need the proxy.
+  for setting in http_proxy https_proxy no_proxy; do
+    if [[ -n ${!setting:-} ]]; then
+      settings+=("$setting=${!setting}")
+    fi
+  done
+  # On a machine that has just started, the nightly upgrade may hold the lock: wait for it.
+  "${AS_ROOT[@]}" env "${settings[@]}" apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" 9>&-
+}
+
+allow_cluster() {
+  "${AS_ROOT[@]}" rm -f "$CREATE_NO_CLUSTER"
+}
+
+install_packages() {
+  local log status=0
+  log=$(mktemp)
+  if ! apt_quietly update >"$log" 2>&1; then
+    # A single source that fails need not matter; the installation will tell.
+    complain "apt-get update reported: $(tail -n 3 "$log")"
+  fi
+  local names=() package
+  for package in "$@"; do
+    names+=("$(installable "$package")")
+  done
+
+  "${AS_ROOT[@]}" mkdir -p "${CREATE_NO_CLUSTER%/*}"
+  # shellcheck disable=SC2016
+  "${AS_ROOT[@]}" sh -c 'echo "create_main_cluster = false" >"$1"' sh "$CREATE_NO_CLUSTER"
+  apt_quietly install --no-install-recommends -y "${names[@]}" </dev/null >"$log" 2>&1 || status=$?
+  allow_cluster
+  if ((status != 0)); then
+    complain "$(tail -n 30 "$log")"
+    rm -f "$log"
+    fail "Installing ${names[*]} failed (see above)."
+  fi
+  rm -f "$log"
+}
+
+# Installs those of the packages (PACKAGES and the arguments) that are missing.
+need_packages() {
+  local missing=() package
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    fail "This needs Debian or Ubuntu, where apt-get installs ${PACKAGES[*]}."
+  fi
+  for package in "${PACKAGES[@]}" "$@"; do
+    if ! any_installed "$package"; then
+      missing+=("$package")
+    fi
+  done
+  if ((${#missing[@]} == 0)); then
+    return
+  fi
+  if ! find_root; then
+    fail "These packages are missing, and installing them takes root. Please run this and try again:
+
+  sudo apt-get update && sudo apt-get install --no-install-recommends -y ${missing[*]%%|*}"
+  fi
+  say "Waiting for apt to install ${missing[*]%%|*} (some minutes, once) ..."
+  install_packages "${missing[@]}"
+}
+
+# Puts a dotnet on the PATH that satisfies global.json in the folder, or says how to get one.
+need_dotnet() {
+  local root=$1 folder version
+  if ! command -v dotnet >/dev/null; then
+    for folder in "${DOTNET_ROOT:-}" "${HOME:-}/.dotnet" /usr/share/dotnet /usr/lib/dotnet /usr/local/share/dotnet; do
+      if [[ -n $folder && -x $folder/dotnet ]]; then
+        export DOTNET_ROOT=$folder PATH=$folder:$PATH
+        break
+      fi
+    done
+  fi
+  export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en
+  # No build server stays behind when the script has ended.
+  export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 UseSharedCompilation=false
+  # The SDK refuses to start without ICU, which a minimal machine lacks and nothing here needs.
+  if ! ldconfig_lists libicuuc; then
+    export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
+  fi
+  if ! command -v dotnet >/dev/null || ! version=$(cd "$root" && dotnet --version 2>/dev/null) || [[ $version != 10.* ]]; then
+    fail "The .NET 10 SDK is missing${version:+ (dotnet is version $version)}. On Ubuntu 'apt-get install dotnet-sdk-10.0' installs it; elsewhere
+https://dot.net/download does, or: curl -sSL https://dot.net/v1/dotnet-install.sh | bash -s -- --channel 10.0"
+  fi
+}
+
+ldconfig_lists() {
+  local list
+  list=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null) || return 1
+  [[ $list == *"$1"* ]]
+}

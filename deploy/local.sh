@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# Sets up and runs everything on this machine: see --help.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+for part in common packages postgres build services demo; do
+  # shellcheck source-path=SCRIPTDIR source=/dev/null
+  . "$ROOT/deploy/lib/$part.sh"
+done
+
+DATA=.data
+PORT=8080
+WORKERS=1
+SLOTS=
+DEMO=
+BUILD=1
+
+usage() {
+  cat <<'END'
+Usage: deploy/local.sh [options]
+
+Sets up and runs ML Experiments on this machine: installs the Debian packages that are missing, keeps a private
+PostgreSQL, builds, migrates the database, starts the Api and the workers, and stops them all on Ctrl-C or SIGTERM.
+
+  --demo        fill it with digits that the project draws itself, and run 27 small experiments
+  --data DIR    where everything is kept: database, images, weights, logs, programs (default: .data)
+  --port N      the page's and the API's port on 127.0.0.1 (default: 8080)
+  --workers N   how many worker processes (default: 1)
+  --slots N     how many experiments a worker trains at the same time (default: one per core)
+  --no-build    run what was built before
+  --help        this text
+
+Two of them run side by side with different --data and --port. DIR/run holds the processes' numbers (api.pid,
+worker-1.pid, ...), DIR/logs what they write. A process that dies is started again.
+END
+}
+
+read_arguments() {
+  while (($# > 0)); do
+    case $1 in
+      --demo) DEMO=1 ;;
+      --no-build) BUILD= ;;
+      --help | -h)
+        usage
+        exit 0
+        ;;
+      --data | --port | --workers | --slots)
+        if (($# < 2)) || [[ -z $2 ]]; then
+          misused "$1 takes a value."
+        fi
+        set_option "$1" "$2"
+        shift
+        ;;
+      --data=* | --port=* | --workers=* | --slots=*) set_option "${1%%=*}" "${1#*=}" ;;
+      *) misused "Unknown option '$1'." ;;
+    esac
+    shift
+  done
+  SLOTS=${SLOTS:-$(nproc)}
+  whole_number --port "$PORT" 1 65535
+  whole_number --workers "$WORKERS" 1 64
+  whole_number --slots "$SLOTS" 1 256
+  DATA=$(realpath -m -- "$DATA")
+}
+
+set_option() {
+  case $1 in
+    --data) DATA=$2 ;;
+    --port) PORT=$2 ;;
+    --workers) WORKERS=$2 ;;
+    --slots) SLOTS=$2 ;;
+  esac
+}
+
+# Makes the data folder ours for as long as we run.
+take_data_folder() {
+  if [[ -d $DATA/run && ! -O $DATA/run ]]; then
+    fail "$DATA belongs to $(stat -c %U "$DATA/run"): run this as that user, or choose another folder with --data."
+  fi
+  # The database's user must pass through; nobody else has any business in there.
+  if ! passable_folder "$DATA" || ! mkdir -p "$DATA"/{run,logs,blobs,work}; then
+    fail "$DATA can't be written: choose another folder with --data."
+  fi
+  chmod 700 "$DATA"/{run,logs,blobs,work}
+  exec 9>>"$DATA/run/lock"
+  if ! flock -n 9; then
+    fail "Already running on $DATA (process $(cat "$DATA/run/local.pid" 2>/dev/null || echo unknown)). Choose another folder with --data, and another --port."
+  fi
+  echo "$$" >"$DATA/run/local.pid"
+}
+
+start_everything() {
+  local number
+  # What a killed predecessor left: told apart from strangers by the mark in their environment.
+  end_marked "$(service_mark)" 35
+  rm -f "$DATA"/run/{api,worker-*}.pid
+  if port_taken "$PORT"; then
+    fail "Port $PORT of 127.0.0.1 is taken by another program. Choose another one with --port."
+  fi
+
+  bound_log "$DATA/logs/postgres.log"
+  pg_start "$DATA/database" "$DATA/logs/postgres.log"
+  pg_database mlexperiments
+  ConnectionStrings__Database=$(pg_connection mlexperiments)
+  export ConnectionStrings__Database
+  export Blobs__Folder=$DATA/blobs
+
+  if ! run_quietly "$DATA/logs/migrate.log" env -C "$DATA/app/Api" dotnet MlExperiments.Api.dll migrate; then
+    fail "The database couldn't be migrated (see above, and $DATA/logs/migrate.log)."
+  fi
+  add_service api
+  for ((number = 1; number <= WORKERS; number++)); do
+    add_service "worker-$number"
+  done
+  say "Waiting for the Api to be ready ..."
+  if ! wait_ready; then
+    complain "$(tail -n 40 "$DATA/logs/api.log")"
+    fail "The Api didn't become ready (see above, and $DATA/logs/api.log)."
+  fi
+}
+
+look_after_everything() {
+  local name
+  while true; do
+    pause 1
+    if ! alive "$PG_PID"; then
+      say "PostgreSQL ended (log: $DATA/logs/postgres.log). It starts again."
+      pg_start "$DATA/database" "$DATA/logs/postgres.log"
+    fi
+    for name in "${SERVICES[@]}"; do
+      look_after "$name"
+      bound_log "$DATA/logs/$name.log"
+    done
+  done
+}
+
+# Runs at every end of the script: workers first (they finish their step and write a checkpoint), then the Api, then
+# the database that both of them use.
+stop_everything() {
+  local status=$?
+  trap 'HURRY=1' INT TERM HUP
+  set +e
+  end_task
+  if ((${#SERVICES[@]} > 0)); then
+    say "Stopping ..."
+  fi
+  stop_all_services
+  end_marked "$(service_mark)" 5
+  pg_stop
+  rm -f "$DATA/run/local.pid"
+  exit "$status"
+}
+
+main() {
+  read_arguments "$@"
+  take_data_folder
+  # A reader of our output that leaves (a closed pipe) must not end us half way.
+  trap '' PIPE
+  trap 'exit 0' INT TERM HUP
+  trap stop_everything EXIT
+
+  need_packages
+  need_dotnet "$ROOT"
+  if [[ -n $BUILD ]]; then
+    build_programs "$ROOT" "$DATA"
+  elif [[ ! -f $DATA/app/built-from ]]; then
+    fail "Nothing is built in $DATA yet: run this once without --no-build."
+  fi
+  start_everything
+  say "Page:    http://127.0.0.1:$PORT/"
+  say "Swagger: http://127.0.0.1:$PORT/swagger"
+  if [[ -n $DEMO ]]; then
+    fill_demo "$DATA" || complain "The demo is incomplete; everything else runs. Run it again with --demo to complete it."
+  fi
+  say "Running $WORKERS worker(s) of $SLOTS slot(s). Logs: $DATA/logs. Ctrl-C stops everything."
+  look_after_everything
+}
+
+main "$@"

@@ -1,0 +1,185 @@
+#!/usr/bin/env bash
+# Sets up and runs all tests on this machine: see --help.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+for part in common packages postgres; do
+  # shellcheck source=/dev/null
+  . "$ROOT/deploy/lib/$part.sh"
+done
+
+PROJECTS=()
+FILTER=
+PATIENCE=10m # a single test that takes longer hangs
+WORK= # a temporary folder: the database, the results, and what the tests leave
+
+PASSED=0
+FAILED=0
+SKIPPED=0
+
+# Tests throw their data away, and every fixture has a database of its own.
+FAST_SETTINGS=(max_connections=300 shared_buffers=128MB fsync=off full_page_writes=off synchronous_commit=off)
+
+usage() {
+  cat <<'END'
+Usage: tests/run.sh [options] [PROJECT...]
+
+Installs the Debian packages that are missing, starts a PostgreSQL of its own, builds the solution and runs the tests
+of all projects, or of those named (Api.Tests, Worker.Tests, ...). The last line reads "N passed, N failed, N skipped".
+
+  --filter EXPR   only the tests that match, for example --filter FullyQualifiedName~Sampler
+  --long          also those that take minutes
+  --help          this text
+END
+}
+
+read_arguments() {
+  while (($# > 0)); do
+    case $1 in
+      --help | -h)
+        usage
+        exit 0
+        ;;
+      --long)
+        export MLEXPERIMENTS_LONG=1
+        PATIENCE=60m
+        ;;
+      --filter)
+        if (($# < 2)) || [[ -z $2 ]]; then
+          misused "--filter takes an expression."
+        fi
+        FILTER=$2
+        shift
+        ;;
+      --filter=*) FILTER=${1#*=} ;;
+      -*) misused "Unknown option '$1'." ;;
+      *)
+        if [[ ! -f $ROOT/tests/$1/$1.csproj ]]; then
+          misused "There is no test project '$1'."
+        fi
+        PROJECTS+=("$1")
+        ;;
+    esac
+    shift
+  done
+  if ((${#PROJECTS[@]} == 0)); then
+    mapfile -t PROJECTS < <(cd "$ROOT/tests" && printf '%s\n' *.Tests/*.Tests.csproj | sed 's|/.*||')
+  fi
+}
+
+# Every script must at least parse; shellcheck says more, where it's installed.
+check_scripts() {
+  local scripts=() script
+  mapfile -t scripts < <(cd "$ROOT" && find deploy tests .ci -type d \( -name bin -o -name obj -o -name node_modules \) -prune \
+    -o -type f \( -name '*.sh' -o -path .ci/run \) -print | sort)
+  for script in "${scripts[@]}"; do
+    if ! bash -n "$ROOT/$script"; then
+      say "Failed: $script doesn't parse (see above)"
+      FAILED=$((FAILED + 1))
+    fi
+  done
+  if command -v shellcheck >/dev/null && ! (cd "$ROOT" && shellcheck -x "${scripts[@]}"); then
+    say "Failed: shellcheck found something (see above)"
+    FAILED=$((FAILED + 1))
+  fi
+}
+
+start_database() {
+  pg_start "$WORK/database" "$WORK/postgres.log" "${FAST_SETTINGS[@]}"
+  MLEXPERIMENTS_TEST_POSTGRES=$(pg_connection)
+  export MLEXPERIMENTS_TEST_POSTGRES
+}
+
+build() {
+  say "Building ..."
+  if [[ -d $ROOT/Api/obj && ! -w $ROOT/Api/obj ]]; then
+    fail "The build's folders belong to $(stat -c %U "$ROOT/Api/obj"): run this as that user, or in a clone of your own."
+  fi
+  if ! run_quietly "$WORK/build.log" dotnet build "$ROOT/MlExperiments.sln" --configuration Debug --verbosity quiet --nologo; then
+    fail "The build failed (see above)."
+  fi
+}
+
+# run_project NAME: runs its tests and counts what the results file says. A host that crashed or hung, or a project that
+# has no test at all, counts as one failure more, whatever the results say.
+run_project() {
+  local name=$1 status=0 started=$SECONDS log=$WORK/$1.log results=$WORK/results/$1.trx options=()
+  local passed=0 failed=0 skipped=0
+  if [[ -n $FILTER ]]; then
+    options=(--filter "$FILTER")
+  fi
+  # The log is shown where it explains a failure, not for each test that fails.
+  run_quietly "$log" dotnet test "$ROOT/tests/$name/$name.csproj" --configuration Debug --no-build --nologo --verbosity quiet \
+    --results-directory "$WORK/results" --logger "trx;LogFileName=$name.trx" \
+    --blame-hang-timeout "$PATIENCE" --blame-hang-dump-type none "${options[@]}" 2>/dev/null || status=$?
+
+  if [[ -s $results ]]; then
+    awk -f "$ROOT/tests/results.awk" "$results" >"$WORK/$name.txt"
+    read -r passed failed skipped < <(tail -n 1 "$WORK/$name.txt")
+    sed '$d' "$WORK/$name.txt"
+  fi
+  if ((failed == 0 && (status != 0 || passed + skipped == 0))) && ! no_match "$status" "$((passed + skipped))"; then
+    tail -n 40 "$log"
+    say "Failed: $name ended with status $status after $((passed + skipped)) tests (see above)"
+    failed=1
+  fi
+  PASSED=$((PASSED + passed))
+  FAILED=$((FAILED + failed))
+  SKIPPED=$((SKIPPED + skipped))
+  say "$name: $passed passed, $failed failed, $skipped skipped in $((SECONDS - started)) s"
+}
+
+# With a filter, a project in which nothing matches is no failure.
+no_match() {
+  [[ -n $FILTER ]] && (($1 == 0 && $2 == 0))
+}
+
+run_projects() {
+  local name
+  for name in "${PROJECTS[@]}"; do
+    say "Running $name ..."
+    run_project "$name"
+    # No test may leave a process behind.
+    end_marked "MLEXPERIMENTS_TESTS=$WORK" 5
+  done
+}
+
+# Runs at every end of the script; its line is the last one.
+finish() {
+  local status=$?
+  trap '' INT TERM HUP
+  set +e
+  end_task
+  end_marked "MLEXPERIMENTS_TESTS=$WORK" 5
+  pg_stop
+  if [[ -n $PG_DATA && $PG_DATA != "$WORK"/* ]]; then
+    rm -rf "${PG_DATA%/*}"
+  fi
+  rm -rf "$WORK"
+  if ((status != 0 || PASSED + SKIPPED == 0)) && ((FAILED == 0)); then
+    FAILED=1
+  fi
+  say "$PASSED passed, $FAILED failed, $SKIPPED skipped"
+  exit $((FAILED > 0 && status == 0 ? 1 : status))
+}
+
+main() {
+  read_arguments "$@"
+  WORK=$(mktemp -d --tmpdir mlexperiments-tests.XXXXXX)
+  chmod 711 "$WORK"
+  trap '' PIPE
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  trap finish EXIT
+
+  need_packages
+  need_dotnet "$ROOT"
+  check_scripts
+  build
+  start_database
+  mkdir "$WORK/tmp" "$WORK/results"
+  export TMPDIR=$WORK/tmp MLEXPERIMENTS_TESTS=$WORK
+  run_projects
+}
+
+main "$@"
