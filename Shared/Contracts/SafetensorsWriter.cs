@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using MlExperiments.Shared.Blobs;
 using Microsoft.Win32.SafeHandles;
 
 namespace MlExperiments.Shared.Contracts;
@@ -85,7 +85,7 @@ public sealed class SafetensorsWriter : IDisposable
         RandomAccess.FlushToDisk(file);
         File.Move(temporary, path, overwrite: true);
         committed = true;
-        FlushFolder(Path.GetDirectoryName(path)!);
+        Durable.FlushFolder(Path.GetDirectoryName(path)!);
         return hash;
     }
 
@@ -109,29 +109,4 @@ public sealed class SafetensorsWriter : IDisposable
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
-
-    // A rename lasts once its folder is flushed, which .NET has no call for.
-    private static void FlushFolder(string folder)
-    {
-        const int readOnly = 0;
-        var descriptor = Open(folder, readOnly);
-        if (descriptor < 0) throw new IOException($"{folder} can't be opened: {Marshal.GetLastPInvokeErrorMessage()}");
-        try
-        {
-            if (FSync(descriptor) != 0) throw new IOException($"{folder} can't be flushed: {Marshal.GetLastPInvokeErrorMessage()}");
-        }
-        finally
-        {
-            _ = Close(descriptor);
-        }
-    }
-
-    [DllImport("libc", EntryPoint = "open", SetLastError = true)]
-    private static extern int Open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
-
-    [DllImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    private static extern int FSync(int descriptor);
-
-    [DllImport("libc", EntryPoint = "close", SetLastError = true)]
-    private static extern int Close(int descriptor);
 }

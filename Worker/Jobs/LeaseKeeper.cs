@@ -18,10 +18,16 @@ internal sealed partial class LeaseKeeper(TrajectoryWriter writer, Claim claim, 
 
     public void Start() => _keeping = Task.Run(KeepAsync);
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Ends the renewals: the attempt is over, and its last writes follow while the lease still stands.</summary>
+    public async Task StopAsync()
     {
         await _ended.CancelAsync();
         await _keeping;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
         _ended.Dispose();
         _lost.Dispose();
     }

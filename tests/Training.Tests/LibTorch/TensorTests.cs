@@ -1,0 +1,213 @@
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace MlExperiments.Training.Tests.LibTorch;
+
+/// <summary>Every call that training makes, against values worked out by hand.</summary>
+public sealed class TensorTests
+{
+    private TorchSharp.DisposeScope scope = null!;
+
+    [SetUp]
+    public void OpenScope() => scope = NewDisposeScope();
+
+    [TearDown]
+    public void CloseScope() => scope.Dispose();
+
+    [Test]
+    public void Zeros_OfEachType_HasItsShapeAndBytes()
+    {
+        foreach (var (type, bytes) in new[] { (ScalarType.Byte, 1), (ScalarType.Int64, 8), (ScalarType.Float32, 4), (ScalarType.Float64, 8) })
+        {
+            var tensor = zeros([2, 3], type);
+            Assert.That(tensor.dtype, Is.EqualTo(type));
+            Assert.That(tensor.shape, Is.EqualTo(new long[] { 2, 3 }));
+            Assert.That(tensor.NumberOfElements, Is.EqualTo(6));
+            Assert.That(tensor.bytes.ToArray(), Is.EqualTo(new byte[6 * bytes]));
+        }
+    }
+
+    [Test]
+    public void Bytes_OfAPermutedTensor_AreRefused() =>
+        Assert.That(() => Floats([2, 2], 1, 2, 3, 4).permute(1, 0).bytes.Length, Throws.InvalidOperationException);
+
+    [Test]
+    public void View_OfASplit_SharesTheMemory()
+    {
+        var flat = Floats([6], 1, 2, 3, 4, 5, 6);
+        var pieces = flat.split([2, 4], 0);
+        pieces[1].view(2, 2).mul_(10);
+        Assert.That(Values(flat), Is.EqualTo(new float[] { 1, 2, 30, 40, 50, 60 }));
+    }
+
+    [Test]
+    public void Permute_MadeContiguous_ReordersTheElements()
+    {
+        var tensor = Floats([2, 3], 1, 2, 3, 4, 5, 6).permute(1, 0);
+        Assert.That(tensor.is_contiguous(), Is.False);
+        Assert.That(Values(tensor.contiguous()), Is.EqualTo(new float[] { 1, 4, 2, 5, 3, 6 }));
+        Assert.That(Values(tensor.reshape(6)), Is.EqualTo(new float[] { 1, 4, 2, 5, 3, 6 }));
+    }
+
+    [Test]
+    public void InPlaceArithmetic_OnFloats_MatchesByHand()
+    {
+        var tensor = Floats([2], 2, -4);
+        Assert.That(Values(tensor.mul_(3).div_(2).add_(1)), Is.EqualTo(new float[] { 4, -5 }));
+        Assert.That(Values(tensor.add_(Floats([2], 1, 2), 0.5)), Is.EqualTo(new[] { 4.5f, -4 }));
+        Assert.That(Values(tensor.add_(Floats([2], 0.5f, 1))), Is.EqualTo(new float[] { 5, -3 }));
+        Assert.That(Values(tensor.addcmul_(Floats([2], 2, 3), Floats([2], 4, 5), 0.5)), Is.EqualTo(new[] { 9, 4.5f }));
+        Assert.That(Values(tensor.addcdiv_(Floats([2], 2, 3), Floats([2], 4, 2), -2)), Is.EqualTo(new[] { 8, 1.5f }));
+        Assert.That(Values(tensor.copy_(Floats([2], 9, 16)).sqrt()), Is.EqualTo(new float[] { 3, 4 }));
+        Assert.That(Values(tensor.zero_()), Is.EqualTo(new float[2]));
+    }
+
+    [Test]
+    public void WholeScalar_OnWholeNumbers_KeepsTheType()
+    {
+        var tensor = zeros([2], ScalarType.Int64).add_(3);
+        Assert.That(tensor.dtype, Is.EqualTo(ScalarType.Int64));
+        Assert.That(tensor.sum().item<long>(), Is.EqualTo(6));
+        Assert.That(() => tensor.mul_(0.5), Throws.TypeOf<ExternalException>(), "half of a whole number is none");
+    }
+
+    [Test]
+    public void Add_OfFloatsToDoubles_KeepsTheDoubles()
+    {
+        var sum = zeros([1], ScalarType.Float64).add_(Floats([1], 0.5f), 3);
+        Assert.That(sum.item<double>(), Is.EqualTo(1.5));
+    }
+
+    [Test]
+    public void ArgmaxEqualSum_OfLogits_CountsTheRightOnes()
+    {
+        var logits = Floats([3, 2], 1, 2, 5, 4, 0, 1);
+        var right = logits.argmax(1).eq(Longs(1, 1, 1)).sum();
+        Assert.That(right.item<long>(), Is.EqualTo(2));
+    }
+
+    [Test]
+    public void Item_OfAnotherTypeOrSize_IsRefused()
+    {
+        Assert.That(() => zeros([1], ScalarType.Float32).item<double>(), Throws.ArgumentException);
+        Assert.That(() => zeros([2], ScalarType.Float32).item<float>(), Throws.ArgumentException);
+    }
+
+    [Test]
+    public void ToType_FromBytes_KeepsTheValues()
+    {
+        var tensor = empty([2], ScalarType.Byte);
+        new byte[] { 0, 255 }.CopyTo(tensor.bytes);
+        Assert.That(Values(tensor.to_type(ScalarType.Float32).div_(255)), Is.EqualTo(new float[] { 0, 1 }));
+    }
+
+    [Test]
+    public void Linear_WithBias_MatchesByHand()
+    {
+        var result = functional.linear(Floats([1, 2], 1, 2), Floats([2, 2], 1, 2, 3, 4), Floats([2], 10, 20));
+        Assert.That(Values(result), Is.EqualTo(new float[] { 15, 31 }));
+    }
+
+    [Test]
+    public void Conv2d_WithPadding_MatchesByHand()
+    {
+        var image = Floats([1, 1, 2, 2], 1, 2, 3, 4);
+        var kernel = Floats([1, 1, 3, 3], 0, 0, 0, 0, 1, 2, 0, 0, 0);
+        Assert.That(Values(functional.conv2d(image, kernel, Floats([1], 0.5f), [1, 1], [1, 1])), Is.EqualTo(new[] { 5.5f, 2.5f, 11.5f, 4.5f }));
+        Assert.That(functional.conv2d(zeros([1, 1, 5, 5]), kernel).shape, Is.EqualTo(new long[] { 1, 1, 3, 3 }));
+    }
+
+    [Test]
+    public void MaxPool2d_OfAnOddSide_LeavesTheRestOut() =>
+        Assert.That(
+            Values(functional.max_pool2d(Floats([1, 1, 3, 3], 1, 2, 9, 4, 3, 9, 9, 9, 9), [2, 2], [2, 2])), Is.EqualTo(new float[] { 4 }));
+
+    [Test]
+    public void Relu_OfNegatives_IsZero() => Assert.That(Values(Floats([3], -1, 0, 2).relu()), Is.EqualTo(new float[] { 0, 0, 2 }));
+
+    [Test]
+    public void CrossEntropy_OfEqualLogits_IsTheLogarithmOfTheClasses() =>
+        Assert.That(functional.cross_entropy(zeros([2, 4]), Longs(0, 3)).item<float>(), Is.EqualTo(MathF.Log(4)).Within(1e-6));
+
+    [Test]
+    public void Dropout_WithTheSameSeed_DropsTheSame()
+    {
+        float[] Draw(long seed)
+        {
+            using var generator = manual_seed(seed);
+            return Values(functional.dropout(zeros([1000]).add_(1), 0.25, true));
+        }
+
+        var first = Draw(1);
+        Assert.That(Draw(1), Is.EqualTo(first));
+        Assert.That(Draw(2), Is.Not.EqualTo(first));
+        Assert.That(first.Where(value => value != 0), Is.All.EqualTo(1 / 0.75f).Within(1e-6));
+        Assert.That(first.Count(value => value == 0), Is.InRange(200, 300));
+        Assert.That(Values(functional.dropout(zeros([3]).add_(1), 0.25, false)), Is.EqualTo(new float[] { 1, 1, 1 }));
+    }
+
+    [Test]
+    public void Uniform_BetweenBounds_StaysWithin()
+    {
+        using var generator = manual_seed(3);
+        var values = Values(zeros([1000]).uniform_(-2, 1));
+        Assert.That(values, Is.All.InRange(-2f, 1f));
+        Assert.That(values.Average(), Is.EqualTo(-0.5).Within(0.1));
+    }
+
+    [Test]
+    public void Grad_ThroughSplitAndView_MatchesByHand()
+    {
+        // (a b + c)^2 summed as 2 x 1 pieces of one leaf: by hand, d/da = b, d/db = a.
+        var flat = Floats([4], 2, 3, 5, 7).requires_grad_(true);
+        var pieces = flat.split([2, 2], 0);
+        var loss = functional.linear(pieces[0].view(1, 2), pieces[1].view(1, 2)).sum();
+        Assert.That(loss.item<float>(), Is.EqualTo(31));
+        Assert.That(Values(autograd.grad([loss], [flat])[0]), Is.EqualTo(new float[] { 5, 7, 2, 3 }));
+    }
+
+    [Test]
+    public void NoGrad_UntilDisposed_RecordsNothing()
+    {
+        var leaf = Floats([1], 1).requires_grad_(true);
+        using (no_grad()) Assert.That(leaf.relu().requires_grad, Is.False);
+        Assert.That(leaf.relu().requires_grad, Is.True);
+        Assert.That(leaf.detach().requires_grad, Is.False);
+    }
+
+    [Test]
+    public void Errors_OfLibtorch_ComeWithItsMessage()
+    {
+        Assert.That(
+            () => functional.linear(zeros([1, 2]), zeros([1, 3])),
+            Throws.TypeOf<ExternalException>().With.Message.Contains("shapes cannot be multiplied"));
+        Assert.That(() => zeros([4]).view(3), Throws.TypeOf<ExternalException>().With.Message.Contains("invalid for input of size 4"));
+        Assert.That(() => zeros([4]).split([1, 1], 0), Throws.TypeOf<ExternalException>());
+        Assert.That(() => autograd.grad([zeros([1])], [zeros([1])]), Throws.TypeOf<ExternalException>());
+        Assert.That(() => empty([1L << 60], ScalarType.Float32), Throws.TypeOf<ExternalException>());
+    }
+
+    [Test]
+    public void Threads_WhenSet_AreThatMany()
+    {
+        set_num_threads(1);
+        Assert.That(get_num_threads(), Is.EqualTo(1));
+    }
+
+    private static Tensor Floats(long[] shape, params float[] values)
+    {
+        var tensor = empty(shape, ScalarType.Float32);
+        MemoryMarshal.AsBytes(values.AsSpan()).CopyTo(tensor.bytes);
+        return tensor;
+    }
+
+    private static Tensor Longs(params long[] values)
+    {
+        var tensor = empty([values.Length], ScalarType.Int64);
+        MemoryMarshal.AsBytes(values.AsSpan()).CopyTo(tensor.bytes);
+        return tensor;
+    }
+
+    private static float[] Values(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.detach().bytes).ToArray();
+}

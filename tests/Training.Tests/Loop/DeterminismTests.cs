@@ -1,0 +1,104 @@
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Training.Tests.Support;
+
+namespace MlExperiments.Training.Tests.Loop;
+
+public sealed class DeterminismTests
+{
+    private DigitData digits = null!;
+    private string dataSet = null!;
+
+    [OneTimeSetUp]
+    public void CreateData()
+    {
+        digits = new();
+        dataSet = digits.Pack();
+    }
+
+    [OneTimeTearDown]
+    public void RemoveData() => digits.Dispose();
+
+    [TestCase("adam", 0.25)]
+    [TestCase("sgd", 0)]
+    public void Milestones_OfOneTraining_AreThoseOfTrainingsOfTheirOwn(string optimizer, double dropout)
+    {
+        var parameters = DigitData.Small with { Optimizer = optimizer, Momentum = 0.9, WeightDecay = 0.001, Dropout = dropout };
+        var shared = Train(parameters, [100, 210, 400]);
+        Assert.That(shared.Results, Has.Count.EqualTo(3));
+        foreach (var result in shared.Results)
+        {
+            var own = Train(parameters, [result.Step]);
+            Assert.That(own.Results, Is.EqualTo(new[] { result }));
+            Assert.That(own.Points, Is.EqualTo(shared.Points.Take(own.Points.Count)));
+        }
+    }
+
+    [Test]
+    public void Training_StoppedAtAnyStepAndResumed_IsTheUndisturbedOne()
+    {
+        var undisturbed = Train(DigitData.Small, [200]);
+        foreach (var stopAt in new[] { 1, 49, 50, 123, 199 })
+        {
+            var stopped = Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [200], host: StopAtStep(stopAt));
+            var checkpoint = stopped.Of<CheckpointEvent>().Single();
+            Assert.That(checkpoint.Step, Is.EqualTo(stopped.Of<StoppedEvent>().Single().Step));
+            Assert.That(stopped.Results, Is.Empty);
+
+            var resumed = Train(DigitData.Small, [200], checkpoint.Path);
+            Assert.That(resumed.Of<StartedEvent>().Single(), Is.EqualTo(resumed.Of<StartedEvent>().Single() with { Step = checkpoint.Step, Reproducible = true }));
+            Assert.That(resumed.Results, Is.EqualTo(undisturbed.Results), $"stopped at {checkpoint.Step}");
+            Assert.That(stopped.Points.Concat(resumed.Points), Is.EqualTo(undisturbed.Points), $"stopped at {checkpoint.Step}");
+            Assert.That(resumed.Of<MilestoneEvent>().Single().TrainSeconds, Is.GreaterThan(checkpoint.TrainSeconds));
+        }
+    }
+
+    [Test]
+    public void Training_ExtendedFromItsLastCheckpoint_IsTheLongerOne()
+    {
+        var shorter = Train(DigitData.Small, [120]);
+        var extended = Train(DigitData.Small, [200], shorter.Of<CheckpointEvent>().Last().Path);
+        Assert.That(extended.Results, Is.EqualTo(Train(DigitData.Small, [200]).Results));
+    }
+
+    [Test]
+    public void Checkpoints_WrittenOnTheWay_ChangeNothing()
+    {
+        var often = Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [100], checkpointEverySeconds: 1e-9);
+        Assert.That(often.Of<CheckpointEvent>().Count(), Is.GreaterThan(90));
+        Assert.That(often.Results, Is.EqualTo(Train(DigitData.Small, [100]).Results));
+    }
+
+    [Test]
+    public void Evaluation_MoreOften_ChangesNoResult()
+    {
+        var often = Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [100], evaluateEvery: 1);
+        Assert.That(often.Points, Has.Count.EqualTo(100));
+        Assert.That(often.Results, Is.EqualTo(Train(DigitData.Small, [100]).Results));
+    }
+
+    [Test]
+    public void Seed_WhenAnother_GivesOtherWeights() =>
+        Assert.That(
+            Train(DigitData.Small with { Seed = 8 }, [20]).Results[0].WeightsHash,
+            Is.Not.EqualTo(Train(DigitData.Small, [20]).Results[0].WeightsHash));
+
+    [Test]
+    public void Training_OfDigits_Learns()
+    {
+        var run = Train(DigitData.Small with { Dropout = 0 }, [400]);
+        Assert.That(run.Results[0].Accuracy, Is.GreaterThan(0.8));
+        Assert.That(run.Results[0].TestAccuracy, Is.GreaterThan(0.7));
+        Assert.That(run.Results[0].Loss, Is.LessThan(1));
+        Assert.That(run.Results[0].MeanSquaredError, Is.InRange(0, 0.05));
+        Assert.That(run.Events[^1], Is.TypeOf<DoneEvent>());
+    }
+
+    private RecordingHost Train(TrajectoryParameters parameters, int[] milestones, string? checkpoint = null) =>
+        Runs.Train(parameters, dataSet, digits.NewFolder(), milestones, checkpoint);
+
+    // Boundaries lie before each step and before each batch that is evaluated: here, one batch a point.
+    private static RecordingHost StopAtStep(int step) => new()
+    {
+        OnAttend = (control, boundary) => control.StopRequested |= boundary >= step + ((step - 1) / 50),
+    };
+}

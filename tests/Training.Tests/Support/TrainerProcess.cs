@@ -1,0 +1,92 @@
+using System.Diagnostics;
+using System.Text.Json;
+using MlExperiments.Shared.Contracts;
+
+namespace MlExperiments.Training.Tests.Support;
+
+/// <summary>The real executable, spoken to through its standard streams.</summary>
+internal sealed class TrainerProcess : IDisposable
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+
+    private readonly Process process;
+    private readonly Task<string> errors;
+
+    private TrainerProcess(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", [typeof(Engine).Assembly.Location, .. arguments])
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+        };
+        start.Environment["OMP_NUM_THREADS"] = "1";
+        start.Environment["OPENBLAS_NUM_THREADS"] = "1";
+        process = Process.Start(start)!;
+        errors = process.StandardError.ReadToEndAsync();
+    }
+
+    /// <summary>A trainer that has said it is ready.</summary>
+    public static async Task<TrainerProcess> ServeAsync()
+    {
+        var trainer = new TrainerProcess("serve");
+        Assert.That(await trainer.NextAsync(), Is.TypeOf<ReadyEvent>());
+        return trainer;
+    }
+
+    /// <summary>Runs a command to its end.</summary>
+    public static async Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments)
+    {
+        using var trainer = new TrainerProcess(arguments);
+        trainer.process.StandardInput.Close();
+        var output = await trainer.process.StandardOutput.ReadToEndAsync().WaitAsync(Deadline);
+        return (await trainer.EndAsync(), output, await trainer.errors);
+    }
+
+    public void Send(TrainerCommand command) => SendLine(JsonSerializer.Serialize(command, ContractJson.Options));
+
+    public void SendLine(string line)
+    {
+        process.StandardInput.WriteLine(line);
+        process.StandardInput.Flush();
+    }
+
+    /// <summary>The next event; every line of standard output must be one.</summary>
+    public async Task<TrainerEvent> NextAsync()
+    {
+        var line = await process.StandardOutput.ReadLineAsync().WaitAsync(Deadline);
+        Assert.That(line, Is.Not.Null, "the trainer's output ended");
+        return JsonSerializer.Deserialize<TrainerEvent>(line!, ContractJson.Options)!;
+    }
+
+    /// <summary>Reads on until an event of this type, and fails on a failure that isn't asked for.</summary>
+    public async Task<T> UntilAsync<T>(List<TrainerEvent>? seen = null) where T : TrainerEvent
+    {
+        while (true)
+        {
+            var happened = await NextAsync();
+            seen?.Add(happened);
+            if (happened is T wanted) return wanted;
+            Assert.That(happened, Is.Not.InstanceOf<FailedEvent>());
+        }
+    }
+
+    public void Kill() => process.Kill();
+
+    public void CloseInput() => process.StandardInput.Close();
+
+    public async Task<string?> ReadLineAsync() => await process.StandardOutput.ReadLineAsync().WaitAsync(Deadline);
+
+    /// <returns>The exit code.</returns>
+    public async Task<int> EndAsync()
+    {
+        await process.WaitForExitAsync().WaitAsync(Deadline);
+        return process.ExitCode;
+    }
+
+    public async Task<string> ErrorsAsync() => await errors.WaitAsync(Deadline);
+
+    public void Dispose()
+    {
+        if (!process.HasExited) process.Kill();
+        process.Dispose();
+    }
+}
