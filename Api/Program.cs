@@ -1,3 +1,4 @@
+using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Images;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Api.Models;
@@ -37,6 +38,8 @@ app.UseOpenApi();
 app.MapHealth();
 app.MapModels();
 app.MapImages();
+app.MapGenerate();
+app.MapExperiments();
 
 await app.RunAsync();
 return 0;
