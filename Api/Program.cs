@@ -1,6 +1,9 @@
 using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Api.Models;
+using MlExperiments.Api.Predictions;
+using MlExperiments.Api.Studies;
+using MlExperiments.Api.Workers;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
@@ -21,6 +24,7 @@ builder.Services
     .AddDatabase(builder.Configuration)
     .AddJobQueue()
     .AddBlobStore(builder.Configuration)
+    .AddPredictions()
     .AddProblems()
     .AddApiJson()
     .AddOpenApi();
@@ -37,6 +41,9 @@ app.MapHealth();
 app.MapModels();
 app.MapGenerate();
 app.MapExperiments();
+app.MapStudies();
+app.MapPredictions();
+app.MapWorkers();
 
 await app.RunAsync();
 return 0;
