@@ -1,4 +1,5 @@
 using MlExperiments.Api.Experiments;
+using MlExperiments.Api.Images;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Api.Models;
 using MlExperiments.Api.Predictions;
@@ -27,7 +28,8 @@ builder.Services
     .AddPredictions()
     .AddProblems()
     .AddApiJson()
-    .AddOpenApi();
+    .AddOpenApi()
+    .AddImages();
 
 var app = builder.Build();
 if (await StartUp.FindProblemAsync(app.Services) is { } problem)
@@ -39,6 +41,7 @@ app.UseAccessControl();
 app.UseOpenApi();
 app.MapHealth();
 app.MapModels();
+app.MapImages();
 app.MapGenerate();
 app.MapExperiments();
 app.MapStudies();

@@ -10,10 +10,10 @@ namespace MlExperiments.Api.Images;
 /// Takes one upload's images into a model: each is hashed, looked up, decoded once to be sure that it can be, and packed; a pack becomes
 /// durable, then its rows. What was stored stays when the upload ends early, and sent again it counts as duplicate.
 /// </summary>
-internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs, UploadTally tally)
+internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs, UploadTally tally, OrderedIds ids)
 {
     // One lookup for so many images, of so many bytes together (or one of more).
-    private const int BatchImages = 256;
+    private const int BatchImages = 1000;
     private const int BatchBytes = 8 * 1024 * 1024;
 
     // One transaction for so many images; a full pack may end it sooner.
@@ -99,7 +99,16 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
         }
 
         packed.Add(key, new NewImage(
-            sha256, candidate.Label, candidate.Split, Labels.FileName(candidate.FileName), offset, candidate.Length, info.Width, info.Height, info.MediaType));
+            ids.Next(),
+            sha256,
+            candidate.Label,
+            candidate.Split,
+            Labels.FileName(candidate.FileName),
+            offset,
+            candidate.Length,
+            info.Width,
+            info.Height,
+            info.MediaType));
     }
 
     private async Task StoreAsync(CancellationToken cancellationToken)

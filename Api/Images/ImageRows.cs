@@ -7,10 +7,7 @@ namespace MlExperiments.Api.Images;
 
 /// <summary>An image that waits for its pack to be complete.</summary>
 internal sealed record NewImage(
-    byte[] Sha256, string Label, ImageSplit Split, string FileName, long Offset, int Length, int Width, int Height, string MediaType)
-{
-    public Guid Id { get; } = Guid.CreateVersion7();
-}
+    Guid Id, byte[] Sha256, string Label, ImageSplit Split, string FileName, long Offset, int Length, int Width, int Height, string MediaType);
 
 /// <summary>The label and split of an image that is stored.</summary>
 internal readonly record struct KnownImage(string Label, ImageSplit Split);

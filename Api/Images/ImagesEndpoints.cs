@@ -62,6 +62,7 @@ internal static class ImagesEndpoints
         IBlobStore blobs,
         IOptions<BlobOptions> blobOptions,
         IOptions<UploadOptions> uploadOptions,
+        TimeProvider time,
         CancellationToken cancellationToken)
     {
         if (await db.Models.AsNoTracking().SingleOrDefaultAsync(model => model.Id == id, cancellationToken) is not { } model)
@@ -79,14 +80,14 @@ internal static class ImagesEndpoints
         var tally = new UploadTally();
         using var spool = new TemporaryFile(blobOptions.Value.TemporaryFolder);
         using var packs = new PackWriter(blobs, blobOptions.Value.TemporaryFolder);
-        var intake = new ImageIntake(model, new ImageRows(database), packs, tally);
+        var intake = new ImageIntake(model, new ImageRows(database), packs, tally, new OrderedIds(time));
         var reader = new MultipartReader(boundary, context.Request.Body);
         try
         {
             if (await new UploadReader(options, spool, intake, tally).ReadAsync(reader, cancellationToken) is (var field, var message))
                 return Problems.Invalid(field, message);
         }
-        catch (Exception exception) when (exception is InvalidDataException || (exception is IOException && exception is not BadHttpRequestException && IsAboutTheBody(exception)))
+        catch (Exception exception) when (exception is InvalidDataException || IsBodyCutShort(exception))
         {
             return TypedResults.Problem(
                 $"The multipart/form-data body can't be read: {exception.Message}", statusCode: StatusCodes.Status400BadRequest);
@@ -96,7 +97,8 @@ internal static class ImagesEndpoints
     }
 
     // What the multipart reader says about a body that ends too soon; other input and output errors are ours.
-    private static bool IsAboutTheBody(Exception exception) => exception.Message.StartsWith("Unexpected end of Stream", StringComparison.Ordinal);
+    private static bool IsBodyCutShort(Exception exception) =>
+        exception.GetType() == typeof(IOException) && exception.Message.StartsWith("Unexpected end of Stream", StringComparison.Ordinal);
 
     private static async Task<Results<Ok<Page<ImageResponse>>, ValidationProblem, ProblemHttpResult>> ListImages(
         Guid id,

@@ -10,14 +10,15 @@ internal static partial class Posix
     private const int StandardError = 2;
 
     /// <summary>
-    /// Keeps the numerical libraries to the one thread that a trainer is: OpenBLAS's others would spin beside it. They read the
-    /// real environment, which .NET's own copy doesn't reach, when they are loaded; what the caller set stays.
+    /// Keeps the numerical libraries to the one thread that a trainer is: OpenBLAS's others would spin beside it, and cut products into
+    /// other sums, so that results would depend on their number. They read the real environment, which .NET's own copy doesn't
+    /// reach, when they are loaded: this comes before the first tensor.
     /// </summary>
     public static void LimitLibrariesToOneThread()
     {
         foreach (var name in new[] { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS" })
         {
-            if (SetEnv(name, "1", 0) != 0) throw new InvalidOperationException($"{name} can't be set: {Marshal.GetLastPInvokeErrorMessage()}");
+            if (SetEnv(name, "1", 1) != 0) throw new InvalidOperationException($"{name} can't be set: {Marshal.GetLastPInvokeErrorMessage()}");
         }
     }
 

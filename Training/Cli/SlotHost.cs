@@ -65,7 +65,8 @@ internal sealed class SlotHost(CommandInbox inbox, EventOutput output, Predictor
         }
         catch (Exception error) when (!inbox.Ended)
         {
-            Console.Error.WriteLine(error);
+            // What its sender can mend is told by the message; anything else needs its trace.
+            if (error is not (InvalidDataException or IOException)) Console.Error.WriteLine(error);
             output.Send(new FailedEvent(command.TrajectoryId, error.Message));
         }
     }

@@ -71,7 +71,7 @@ public sealed partial class TrajectoryRun(
         var engine = await ReadyAsync(trainer, preparing.Token);
         var dataSet = await dataSets.GetPathAsync(claim.DataSetVersionId, preparing.Token);
 
-        // From the newest checkpoint below the first milestone; one that can't be read is passed over for the one before.
+        // From the newest checkpoint that is not beyond the first milestone; one that can't be read is passed over for the one before.
         List<Checkpoint?> starts = [.. await CheckpointsAsync(claim, preparing.Token), null];
         foreach (var start in starts)
         {
@@ -266,7 +266,7 @@ public sealed partial class TrajectoryRun(
     {
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         return await db.Checkpoints.AsNoTracking()
-            .Where(checkpoint => checkpoint.TrajectoryId == claim.TrajectoryId && checkpoint.Step < claim.Milestones[0])
+            .Where(checkpoint => checkpoint.TrajectoryId == claim.TrajectoryId && checkpoint.Step <= claim.Milestones[0])
             .OrderByDescending(checkpoint => checkpoint.Step)
             .ToListAsync(cancellationToken);
     }

@@ -53,7 +53,7 @@ look_after() {
       start_service "$name"
     fi
   elif ! alive "${SERVICE_PID[$name]}"; then
-    wait "${SERVICE_PID[$name]}" || status=$?
+    wait "${SERVICE_PID[$name]}" 2>/dev/null || status=$?
     bury_service "$name"
     if ((SECONDS - SERVICE_STARTED[$name] >= 60)); then
       SERVICE_DELAY[$name]=1
@@ -106,8 +106,8 @@ wait_ready() {
   done
 }
 
-# Sleeps, but lets a signal in at once.
+# Sleeps, but lets a signal in at once. Bash would describe here, at length, which of its children was killed meanwhile.
 pause() {
   sleep "$1" 9>&- &
-  wait $! || true
+  wait $! 2>/dev/null || true
 }

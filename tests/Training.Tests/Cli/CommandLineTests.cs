@@ -1,0 +1,151 @@
+using System.Globalization;
+using MlExperiments.Shared.Imaging;
+using MlExperiments.Training.Tests.Support;
+
+namespace MlExperiments.Training.Tests.Cli;
+
+public sealed class CommandLineTests
+{
+    private static readonly string[] Small = ["--i", "0.003", "--j", "1", "--filters", "4", "--dense-units", "16", "--batch-size", "16"];
+
+    private DigitData digits = null!;
+    private string images = null!;
+    private string output = null!;
+
+    [SetUp]
+    public void CreateFolders()
+    {
+        digits = new();
+        images = digits.NewFolder();
+        output = digits.NewFolder();
+    }
+
+    [TearDown]
+    public void RemoveFolders() => digits.Dispose();
+
+    [Test]
+    public async Task Train_ThenTest_TellsTheDigit()
+    {
+        DigitData.Write(images, [0, 1], 40);
+        var (code, printed, errors) = await TrainAsync("150");
+        Assert.That(code, Is.Zero, errors);
+        Assert.That(errors, Does.Contain("trained in"));
+        Assert.That(Accuracy(printed), Is.GreaterThan(0.9));
+
+        // The same again is known already; more steps go on from there.
+        var again = await TrainAsync("150");
+        Assert.That(again.Errors, Does.Contain("trained before"));
+        Assert.That(again.Output, Is.EqualTo(printed));
+        Assert.That((await TrainAsync("160")).Errors, Does.Contain("going on from step 150"));
+
+        var image = Path.Combine(digits.Folder, "one.png");
+        await File.WriteAllBytesAsync(image, DigitPainter.PaintPng(1, 4711));
+        var test = await TrainerProcess.RunAsync(["test", .. Small, "--k", "150", "--image", image, "--output", output]);
+        Assert.That(test.Code, Is.Zero, test.Errors);
+        Assert.That(test.Output, Does.StartWith("label: 1\n").And.Contain("confidence: 0.").And.Contain("  0: 0."));
+
+        var other = await TrainerProcess.RunAsync(["test", .. Small, "--k", "151", "--image", image, "--output", output]);
+        Assert.That(other.Code, Is.Not.Zero);
+        Assert.That(other.Errors, Does.Contain("Nothing was trained for these parameters"));
+    }
+
+    [Test]
+    public async Task Train_OnOtherImages_StartsOver()
+    {
+        DigitData.Write(images, [0, 1], 20);
+        Assert.That((await TrainAsync("20")).Code, Is.Zero);
+        DigitData.Write(images, [2], 20);
+        var (code, printed, errors) = await TrainAsync("20");
+        Assert.That(code, Is.Zero, errors);
+        Assert.That(errors, Does.Contain("starts over"));
+        Assert.That(Accuracy(printed), Is.InRange(0, 1));
+    }
+
+    [Test]
+    public async Task Train_OnNamedSplitsInOneFolder_UsesThem()
+    {
+        foreach (var (split, first) in new[] { ("train", 0), ("validation", 100), ("test", 200) })
+            DigitData.Write(Path.Combine(images, "digits", split), [3, 7], 12, first);
+        var (code, printed, errors) = await TrainAsync("5", "--size", "16x12", "--channels", "3");
+        Assert.That(code, Is.Zero, errors);
+        // 24 validation images: the accuracy is a multiple of 1/24.
+        Assert.That(Accuracy(printed) * 24, Is.EqualTo(Math.Round(Accuracy(printed) * 24)).Within(0.01));
+    }
+
+    [Test]
+    public async Task Train_OnWhatIsNoDataSet_SaysWhatToDo()
+    {
+        await CheckAsync("holds no images", "5");
+        DigitData.Write(images, [5], 5);
+        await CheckAsync("single class, '5'", "5");
+        DigitData.Write(images, [6], 20);
+        await File.WriteAllTextAsync(Path.Combine(images, "6", "notes.txt"), "no image");
+        await CheckAsync("notes.txt can't be used", "5");
+        images = Path.Combine(images, "none");
+        await CheckAsync("There is no folder", "5");
+    }
+
+    [Test]
+    public async Task Train_WithoutValidationImages_SaysSo()
+    {
+        DigitData.Write(images, [0, 1], 4);
+        var parts = Directory.GetFiles(images, "*.png", SearchOption.AllDirectories);
+        foreach (var held in parts.Where(file => Shared.Contracts.Splits.IsHeldOut(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))))
+            File.Delete(held);
+        await CheckAsync("0 for validation", "5");
+    }
+
+    [TestCase("LearningRate", "--i", "-1")]
+    [TestCase("Layers", "--j", "9")]
+    [TestCase("Steps", "--k", "0")]
+    [TestCase("Cannot parse", "--j", "two")]
+    [TestCase("Optimizer", "--optimizer", "lion")]
+    [TestCase("KernelSize", "--kernel-size", "4")]
+    [TestCase("--size", "--size", "28")]
+    [TestCase("8 to 224", "--size", "7x300")]
+    [TestCase("--channels", "--channels", "2")]
+    [TestCase("--frobnicate", "--frobnicate", "2")]
+    public async Task Train_WithABadArgument_NamesIt(string reason, string option, string value)
+    {
+        var arguments = new List<string> { "train", "--images", images, "--output", output };
+        foreach (var (name, standard) in new[] { ("--i", "0.001"), ("--j", "1"), ("--k", "5") })
+            arguments.AddRange([name, name == option ? value : standard]);
+        if (option is not ("--i" or "--j" or "--k")) arguments.AddRange([option, value]);
+
+        var (code, _, errors) = await TrainerProcess.RunAsync([.. arguments]);
+        Assert.That(code, Is.Not.Zero);
+        Assert.That(errors, Does.Contain(reason).And.Not.Contains("   at "));
+    }
+
+    [Test]
+    public async Task Test_OfWhatIsNoImage_SaysSo()
+    {
+        DigitData.Write(images, [0, 1], 20);
+        Assert.That((await TrainAsync("5")).Code, Is.Zero);
+        var file = Path.Combine(digits.Folder, "no.png");
+        await File.WriteAllTextAsync(file, "no image");
+        foreach (var (path, reason) in new[] { (file, "can't be used"), (file + "x", "no.pngx") })
+        {
+            var (code, _, errors) = await TrainerProcess.RunAsync(["test", .. Small, "--k", "5", "--image", path, "--output", output]);
+            Assert.That(code, Is.Not.Zero);
+            Assert.That(errors, Does.Contain(reason).And.Not.Contains("   at "));
+        }
+    }
+
+    private async Task CheckAsync(string reason, string steps)
+    {
+        var (code, _, errors) = await TrainAsync(steps);
+        Assert.That(code, Is.Not.Zero);
+        Assert.That(errors, Does.Contain(reason).And.Not.Contains("   at "));
+    }
+
+    private Task<(int Code, string Output, string Errors)> TrainAsync(string steps, params string[] more) =>
+        TrainerProcess.RunAsync(["train", .. Small, "--k", steps, "--images", images, "--output", output, .. more]);
+
+    private static double Accuracy(string printed)
+    {
+        var last = printed.TrimEnd().Split('\n')[^1];
+        Assert.That(last, Does.Match("^accuracy: [01]\\.[0-9]{4}$"));
+        return double.Parse(last["accuracy: ".Length..], CultureInfo.InvariantCulture);
+    }
+}

@@ -1,0 +1,197 @@
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Imaging;
+using MlExperiments.Training.Tests.Support;
+
+namespace MlExperiments.Training.Tests.Cli;
+
+/// <summary>The line protocol, spoken with the real process.</summary>
+public sealed class ServeTests
+{
+    private const int Endless = 10_000_000;
+
+    private DigitData digits = null!;
+    private string dataSet = null!;
+    private TrainerProcess trainer = null!;
+
+    [OneTimeSetUp]
+    public void CreateData()
+    {
+        digits = new();
+        dataSet = digits.Pack();
+    }
+
+    [OneTimeTearDown]
+    public void RemoveData() => digits.Dispose();
+
+    [SetUp]
+    public async Task StartAsync() => trainer = await TrainerProcess.ServeAsync();
+
+    [TearDown]
+    public void Stop() => trainer.Dispose();
+
+    [Test]
+    public async Task Training_ToItsEnd_TellsItsStory()
+    {
+        var command = Command([20, 60]);
+        trainer.Send(command);
+        var seen = new List<TrainerEvent>();
+        await trainer.UntilAsync<DoneEvent>(seen);
+
+        var own = Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [20, 60], evaluateEvery: 20);
+        Assert.That(
+            seen.OfType<MilestoneEvent>().Select(milestone => (milestone.Step, milestone.WeightsHash, milestone.Accuracy, milestone.Loss)),
+            Is.EqualTo(own.Results.Select(milestone => (milestone.Step, milestone.WeightsHash, milestone.Accuracy, milestone.Loss))));
+        Assert.That(seen[0], Is.EqualTo(new StartedEvent(command.TrajectoryId, 0, true)));
+        Assert.That(seen.OfType<MetricsEvent>().Select(point => point.Step), Is.EqualTo(new[] { 20, 40, 60 }));
+        Assert.That(seen.OfType<TrainingEvent>().Select(happened => happened.TrajectoryId), Is.All.EqualTo(command.TrajectoryId));
+        Assert.That(seen.OfType<MilestoneEvent>().Select(milestone => milestone.Weights), Is.All.Exist);
+        Assert.That(seen.OfType<CheckpointEvent>().Select(checkpoint => checkpoint.Path), Is.All.Exist);
+    }
+
+    [Test]
+    public async Task Stop_WhileTraining_LeavesACheckpointToGoOnFrom()
+    {
+        var command = Command([Endless]);
+        trainer.Send(command);
+        await trainer.UntilAsync<MetricsEvent>();
+        trainer.Send(new StopCommand(command.TrajectoryId));
+        var seen = new List<TrainerEvent>();
+        var stopped = await trainer.UntilAsync<StoppedEvent>(seen);
+        var checkpoint = seen.OfType<CheckpointEvent>().Last();
+        Assert.That(checkpoint.Step, Is.EqualTo(stopped.Step));
+
+        trainer.Send(command with { Checkpoint = checkpoint.Path, Milestones = [stopped.Step + 30] });
+        Assert.That((await trainer.UntilAsync<StartedEvent>()).Step, Is.EqualTo(stopped.Step));
+        var resumed = await trainer.UntilAsync<MilestoneEvent>();
+        Assert.That(resumed.WeightsHash, Is.EqualTo(Undisturbed(resumed.Step).WeightsHash));
+    }
+
+    [Test]
+    public async Task Training_KilledAndResumedFromItsLastCheckpoint_IsTheUndisturbedOne()
+    {
+        trainer.Send(Command([Endless]) with { CheckpointEverySeconds = 0.01 });
+        await trainer.UntilAsync<MetricsEvent>();
+        await trainer.UntilAsync<CheckpointEvent>();
+        var checkpoint = await trainer.UntilAsync<CheckpointEvent>();
+        trainer.Kill();
+
+        using var next = await TrainerProcess.ServeAsync();
+        next.Send(Command([checkpoint.Step + 25]) with { Checkpoint = checkpoint.Path });
+        var resumed = await next.UntilAsync<MilestoneEvent>();
+        var undisturbed = Undisturbed(checkpoint.Step + 25);
+        Assert.That(
+            (resumed.WeightsHash, resumed.Accuracy, resumed.Loss, resumed.Reproducible),
+            Is.EqualTo((undisturbed.WeightsHash, undisturbed.Accuracy, undisturbed.Loss, true)));
+    }
+
+    [Test]
+    public async Task DropMilestone_OfTheLast_EndsTrainingAtTheOneBefore()
+    {
+        var command = Command([3000, Endless]);
+        trainer.Send(command);
+        await trainer.UntilAsync<MetricsEvent>();
+        trainer.Send(new DropMilestoneCommand(command.TrajectoryId, Endless));
+        Assert.That((await trainer.UntilAsync<DoneEvent>()).Step, Is.EqualTo(3000));
+    }
+
+    [Test]
+    public async Task Predict_IdleAndWhileTraining_GivesTheSame()
+    {
+        trainer.Send(Command([200]));
+        var weights = (await trainer.UntilAsync<MilestoneEvent>()).Weights;
+        await trainer.UntilAsync<DoneEvent>();
+
+        var question = new PredictCommand(Guid.NewGuid(), weights, [DigitPainter.Paint(3, 9001), DigitPainter.Paint(1, 9002)]);
+        trainer.Send(question);
+        var idle = await trainer.UntilAsync<PredictionEvent>();
+        Assert.That(idle.Id, Is.EqualTo(question.Id));
+        Assert.That(idle.Probabilities!.Select(image => image.Sum()), Is.All.EqualTo(1).Within(1e-9));
+
+        var command = Command([Endless]);
+        trainer.Send(command);
+        await trainer.UntilAsync<MetricsEvent>();
+        trainer.Send(question);
+        Assert.That((await trainer.UntilAsync<PredictionEvent>()).Probabilities, Is.EqualTo(idle.Probabilities));
+        trainer.Send(new StopCommand(command.TrajectoryId));
+
+        // Being asked didn't disturb the training.
+        var seen = new List<TrainerEvent>();
+        var stopped = await trainer.UntilAsync<StoppedEvent>(seen);
+        trainer.Send(command with { Checkpoint = seen.OfType<CheckpointEvent>().Last().Path, Milestones = [stopped.Step + 1] });
+        Assert.That((await trainer.UntilAsync<MilestoneEvent>()).WeightsHash, Is.EqualTo(Undisturbed(stopped.Step + 1).WeightsHash));
+    }
+
+    [Test]
+    public async Task Predict_ThatCannotBeAnswered_SaysWhy()
+    {
+        trainer.Send(new PredictCommand(Guid.NewGuid(), Path.Combine(digits.Folder, "none.safetensors"), [new byte[784]]));
+        Assert.That((await trainer.UntilAsync<PredictionEvent>()).Error, Does.Contain("none.safetensors"));
+
+        trainer.Send(new PredictCommand(Guid.NewGuid(), dataSet, [new byte[784]]));
+        Assert.That((await trainer.UntilAsync<PredictionEvent>()).Error, Does.Contain("kind"));
+
+        trainer.Send(Command([1]));
+        var weights = (await trainer.UntilAsync<MilestoneEvent>()).Weights;
+        trainer.Send(new PredictCommand(Guid.NewGuid(), weights, [new byte[783]]));
+        Assert.That((await trainer.UntilAsync<PredictionEvent>()).Error, Does.Contain("783 bytes"));
+    }
+
+    [Test]
+    public async Task Lines_ThatAreNoCommands_AreReportedAndIgnored()
+    {
+        foreach (var line in new[] { "", "garbage", "{}", "[]", "null", "7", """{"type":"dance"}""", """{"type":"stop","trajectoryId":"x"}""", "\u0000\ud83d" })
+            trainer.SendLine(line);
+        trainer.Send(new StopCommand(Guid.NewGuid()));
+        trainer.SendLine("""{"type":"train"}""");
+        Assert.That(((FailedEvent)await trainer.NextAsync()).Error, Does.Contain("parameters"));
+        var command = Command([5]);
+        trainer.Send(command);
+        Assert.That((await trainer.UntilAsync<DoneEvent>()).TrajectoryId, Is.EqualTo(command.TrajectoryId));
+        trainer.CloseInput();
+        Assert.That(await trainer.EndAsync(), Is.Zero);
+        Assert.That(await trainer.ErrorsAsync(), Does.Contain("ignored").And.Not.Contains("   at "));
+    }
+
+    [Test]
+    public async Task Train_ThatFails_LeavesTheTrainerReady()
+    {
+        var broken = Command([5]) with { DataSet = Path.Combine(digits.Folder, "none.safetensors") };
+        trainer.Send(broken);
+        var failed = (FailedEvent)await trainer.NextAsync();
+        Assert.That(failed.TrajectoryId, Is.EqualTo(broken.TrajectoryId));
+        Assert.That(failed.Error, Does.Contain("none.safetensors"));
+        trainer.Send(Command([5]));
+        await trainer.UntilAsync<DoneEvent>();
+    }
+
+    [Test]
+    public async Task Train_WhileTraining_IsRefused()
+    {
+        var command = Command([Endless]);
+        trainer.Send(command);
+        await trainer.UntilAsync<MetricsEvent>();
+        var second = Command([5]);
+        trainer.Send(second);
+        TrainerEvent happened;
+        do happened = await trainer.NextAsync();
+        while (happened is not FailedEvent);
+        Assert.That(((FailedEvent)happened).TrajectoryId, Is.EqualTo(second.TrajectoryId));
+        trainer.Send(new StopCommand(command.TrajectoryId));
+        await trainer.UntilAsync<StoppedEvent>();
+    }
+
+    [Test]
+    public async Task EndOfInput_WhileTraining_EndsTheProcess()
+    {
+        trainer.Send(Command([Endless]));
+        await trainer.UntilAsync<MetricsEvent>();
+        trainer.CloseInput();
+        Assert.That(await trainer.EndAsync(), Is.Zero);
+    }
+
+    private TrainCommand Command(int[] milestones) =>
+        new(Guid.NewGuid(), DigitData.Small, dataSet, milestones, null, digits.NewFolder(), EvaluateEvery: 20, CheckpointEverySeconds: 0);
+
+    private MilestoneEvent Undisturbed(int step) =>
+        Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [step], evaluateEvery: 20).Results.Single();
+}
