@@ -2,6 +2,9 @@ using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Images;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Api.Models;
+using MlExperiments.Api.Predictions;
+using MlExperiments.Api.Studies;
+using MlExperiments.Api.Workers;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
@@ -22,6 +25,7 @@ builder.Services
     .AddDatabase(builder.Configuration)
     .AddJobQueue()
     .AddBlobStore(builder.Configuration)
+    .AddPredictions()
     .AddProblems()
     .AddApiJson()
     .AddOpenApi()
@@ -40,6 +44,9 @@ app.MapModels();
 app.MapImages();
 app.MapGenerate();
 app.MapExperiments();
+app.MapStudies();
+app.MapPredictions();
+app.MapWorkers();
 
 await app.RunAsync();
 return 0;

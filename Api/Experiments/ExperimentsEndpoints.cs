@@ -169,12 +169,12 @@ internal static class ExperimentsEndpoints
         var points = await db.Database.SqlQuery<CurvePoint>(
             $"""
             SELECT name, step, value FROM (
-                SELECT name, step, value,
-                       row_number() OVER (PARTITION BY name ORDER BY step DESC) - 1 AS place,
-                       (count(*) OVER (PARTITION BY name) + {maxPoints} - 1) / {maxPoints} AS stride
-                FROM metric_points JOIN experiments USING (trajectory_id)
-                WHERE experiments.id = {id} AND step <= experiments.total_steps AND step > {(after == 0 ? -1 : after)}
-            ) AS points
+                SELECT points.name, points.step, points.value,
+                       row_number() OVER (PARTITION BY points.name ORDER BY points.step DESC) - 1 AS place,
+                       (count(*) OVER (PARTITION BY points.name) + {maxPoints} - 1) / {maxPoints} AS stride
+                FROM metric_points AS points JOIN experiments USING (trajectory_id)
+                WHERE experiments.id = {id} AND points.step <= experiments.total_steps AND points.step > {(after == 0 ? -1 : after)}
+            ) AS placed
             WHERE place % stride = 0 ORDER BY name, step
             """).ToListAsync(cancellationToken);
         return TypedResults.Ok(new MetricsResponse(

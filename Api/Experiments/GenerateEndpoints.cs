@@ -14,7 +14,7 @@ namespace MlExperiments.Api.Experiments;
 /// <summary>Makes experiments, and has them trained.</summary>
 internal static class GenerateEndpoints
 {
-    private const int MaxExperiments = 10_000;
+    internal const int MaxExperiments = 10_000;
 
     public static void MapGenerate(this IEndpointRouteBuilder routes)
     {
