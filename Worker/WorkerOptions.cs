@@ -32,7 +32,7 @@ public sealed class WorkerOptions
     [Range(typeof(TimeSpan), "00:00:02", "00:10:00")]
     public TimeSpan Lease { get; set; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>Time between two renewals.</summary>
+    /// <summary>The longest time between two renewals; progress, about once a second, renews too.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:01:00")]
     public TimeSpan RenewEvery { get; set; } = TimeSpan.FromSeconds(3);
 

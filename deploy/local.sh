@@ -58,7 +58,7 @@ read_arguments() {
   done
   SLOTS=${SLOTS:-$(nproc)}
   whole_number --port "$PORT" 1 65535
-  whole_number --workers "$WORKERS" 0 64
+  whole_number --workers "$WORKERS" 1 64
   whole_number --slots "$SLOTS" 1 256
   DATA=$(realpath -m -- "$DATA")
 }

@@ -20,11 +20,13 @@ function text(value) {
   return value
 }
 
-function content(   value) {
-  value = text(substr($0, index($0, ">") + 1))
-  gsub(/\n/, "\n    ", value)
+# The tag's text, indented, of which the first lines say what matters.
+function content(most,   value, lines, count, i) {
+  count = split(text(substr($0, index($0, ">") + 1)), lines, "\n")
+  value = lines[1]
+  for (i = 2; i <= count && i <= most; i++) value = value "\n    " lines[i]
   sub(/[ \t\r\n]+$/, "", value)
-  return value
+  return value (count > most ? "\n    ..." : "")
 }
 
 function report() {
@@ -48,8 +50,8 @@ function report() {
   message = stack = ""
   if ($0 ~ /\/>[ \t\r\n]*$/) report()
 }
-/^Message>/ && outcome != "" { message = content() }
-/^StackTrace>/ && outcome != "" { stack = content() }
-/^StdOut>/ && outcome == "NotExecuted" && message == "" { message = content() }
+/^Message>/ && outcome != "" { message = content(25) }
+/^StackTrace>/ && outcome != "" { stack = content(15) }
+/^StdOut>/ && outcome == "NotExecuted" && message == "" { message = content(5) }
 /^\/UnitTestResult>/ { report() }
 END { print passed + 0, failed + 0, skipped + 0 }

@@ -8,9 +8,9 @@ internal static class DatabaseErrors
 {
     public static bool IsUnavailable(Exception exception) => Cause(exception) is { } cause && cause switch
     {
-        // Class 08: connection; 53: out of connections, memory, disk; 57P: shutting down or starting; 3D000: no such database;
-        // class 28: refused to let us in; 40: deadlock or serialization, after the retries.
-        PostgresException postgres => postgres.SqlState is "3D000"
+        // Class 08: connection; 53: out of connections, memory, disk; 57P: shutting down or starting; 3D000: no such database; 55000: one
+        // that takes no connections; class 28: refused to let us in; 40: deadlock or serialization, after the retries.
+        PostgresException postgres => postgres.SqlState is "3D000" or "55000"
             || postgres.SqlState is ['0', '8', ..] or ['5', '3', ..] or ['5', '7', 'P', ..] or ['2', '8', ..] or ['4', '0', ..],
         _ => true,
     };

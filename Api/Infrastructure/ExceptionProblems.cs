@@ -70,6 +70,8 @@ internal sealed partial class ExceptionProblems(ILogger<ExceptionProblems> logge
             return Problems.Invalid(path is null ? name : path, $"\"{name}\" is not known here; /swagger lists what this call takes.");
         }
 
+        if (Duplicate().Match(exception.Message) is { Success: true } duplicate)
+            return Problems.Invalid(path ?? duplicate.Groups["name"].Value, $"\"{duplicate.Groups["name"].Value}\" is there twice: keep one.");
         if (Unconvertible().Match(exception.Message) is { Success: true } unconvertible && path is not null)
             return Problems.Invalid(path, $"The value is not {TypeInWords(unconvertible.Groups["type"].Value)}.");
         return TypedResults.Problem(
@@ -95,6 +97,9 @@ internal sealed partial class ExceptionProblems(ILogger<ExceptionProblems> logge
 
     [GeneratedRegex("^The JSON property '(?<name>.*)' could not be mapped to any \\.NET member")]
     private static partial Regex Unmapped();
+
+    [GeneratedRegex("^Duplicate property '(?<name>.*)' encountered")]
+    private static partial Regex Duplicate();
 
     [GeneratedRegex(@"^The JSON value could not be converted to (?<type>\S+)\.")]
     private static partial Regex Unconvertible();

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 using Npgsql;
@@ -31,6 +32,7 @@ internal static partial class Health
             .WithExamples(response: """
                 {"status": "ready", "checks": [
                   {"name": "database", "status": "ok", "detail": "Reachable, with this build's schema."},
+                  {"name": "blobs", "status": "ok", "detail": "Can be written and read."},
                   {"name": "workers", "status": "ok", "detail": "1 worker was seen within the last 30 seconds."}]}
                 """)
             .Produces<HealthReport>(StatusCodes.Status503ServiceUnavailable);
@@ -39,10 +41,11 @@ internal static partial class Health
     private static Ok<HealthReport> GetLive() => TypedResults.Ok(new HealthReport("live", []));
 
     private static async Task<JsonHttpResult<HealthReport>> GetReady(
-        IDbContextFactory<ExperimentsDbContext> contexts, NpgsqlDataSource database, IJobQueue queue, CancellationToken cancellationToken)
+        IDbContextFactory<ExperimentsDbContext> contexts, NpgsqlDataSource database, IJobQueue queue, IBlobStore blobs, CancellationToken cancellationToken)
     {
         var checks = await Task.WhenAll(
             CheckAsync("database", token => CheckDatabaseAsync(contexts, queue, database, token), cancellationToken),
+            CheckAsync("blobs", token => CheckBlobsAsync(blobs, token), cancellationToken),
             CheckAsync("workers", token => CheckWorkersAsync(database, token), cancellationToken));
         var ready = checks.All(check => check.Status == "ok");
         return TypedResults.Json(
@@ -82,6 +85,12 @@ internal static partial class Health
         await Database.CheckVersionAsync(db, cancellationToken);
         await queue.CheckVersionAsync(cancellationToken);
         return (true, "Reachable, with this build's schema.");
+    }
+
+    private static async Task<(bool, string)> CheckBlobsAsync(IBlobStore blobs, CancellationToken cancellationToken)
+    {
+        await blobs.ProbeAsync(cancellationToken);
+        return (true, "Can be written and read.");
     }
 
     private static async Task<(bool, string)> CheckWorkersAsync(NpgsqlDataSource database, CancellationToken cancellationToken)

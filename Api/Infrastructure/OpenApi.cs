@@ -92,6 +92,7 @@ internal static class OpenApi
             [413] = ("The body is too large.", """{"title": "Content Too Large", "status": 413, "detail": "The body is larger than this call takes."}"""),
             [415] = ("The body is of another content type.", """{"title": "Unsupported Media Type", "status": 415, "detail": "Send the body with the content type that is shown here."}"""),
             [429] = ("Too much is under way; Retry-After says when to try again.", """{"title": "Too Many Requests", "status": 429, "detail": "1000 predictions wait already: try again in a few seconds."}"""),
+            [500] = ("The service failed; detail says at what.", """{"title": "An error occurred while processing your request.", "status": 500, "detail": "The prediction failed: the trainer ran out of memory."}"""),
             [503] = ("The database is away; Retry-After says when to try again.", """{"title": "Service Unavailable", "status": 503, "detail": "The database can't be reached at the moment. Nothing was changed; try again in a few seconds."}"""),
         };
 

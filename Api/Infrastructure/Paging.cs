@@ -5,6 +5,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 
 namespace MlExperiments.Api.Infrastructure;
@@ -31,6 +32,15 @@ public sealed class PageQuery
 /// <param name="NextCursor">What to send as <c>cursor</c> for the next page; null on the last one.</param>
 public sealed record Page<T>(IReadOnlyList<T> Items, string? NextCursor);
 
+internal static class Pages
+{
+    /// <summary>Makes a page of the items and the one after them, which only tells that there are more.</summary>
+    public static Page<T> Cut<T, TPosition>(IReadOnlyList<T> items, PageQuery page, string list, Func<T, TPosition> position) =>
+        items.Count <= page.Size
+            ? new Page<T>(items, null)
+            : new Page<T>([.. items.Take(page.Size)], Cursor.Encode(list, position(items[page.Size - 1])));
+}
+
 /// <summary>
 /// A position in a list: the sort key of the last item seen, so that rows that come and go between two pages shift nothing.
 /// Opaque to callers, and sealed with a checksum over the list that it belongs to: an edited one is refused.
@@ -39,16 +49,19 @@ internal static class Cursor
 {
     private const int ChecksumLength = 6;
 
+    // Infinity and NaN are sort keys too.
+    private static readonly JsonSerializerOptions Options = new() { NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
     /// <param name="list">Everything that decides the list's order and content.</param>
     /// <param name="position">The last item's sort key.</param>
     public static string Encode<T>(string list, T position)
     {
-        var payload = JsonSerializer.SerializeToUtf8Bytes(position);
+        var payload = JsonSerializer.SerializeToUtf8Bytes(position, Options);
         return Base64Url.EncodeToString([.. Checksum(list, payload), .. payload]);
     }
 
     /// <summary>Reads the position that <paramref name="page"/> asks to go on from; false when the cursor isn't one of this list.</summary>
-    public static bool TryDecode<T>(PageQuery page, string list, out T? position, [NotNullWhen(false)] out IResult? problem)
+    public static bool TryDecode<T>(PageQuery page, string list, out T? position, [NotNullWhen(false)] out ValidationProblem? problem)
         where T : class
     {
         position = null;
@@ -60,7 +73,7 @@ internal static class Cursor
             var bytes = Base64Url.DecodeFromChars(page.Cursor);
             if (bytes.Length > ChecksumLength && bytes.AsSpan(0, ChecksumLength).SequenceEqual(Checksum(list, bytes.AsSpan(ChecksumLength))))
             {
-                position = JsonSerializer.Deserialize<T>(bytes.AsSpan(ChecksumLength));
+                position = JsonSerializer.Deserialize<T>(bytes.AsSpan(ChecksumLength), Options);
                 return true;
             }
         }

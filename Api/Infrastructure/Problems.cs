@@ -11,8 +11,10 @@ internal static class Problems
         services.AddProblemDetails(options => options.CustomizeProblemDetails = context =>
         {
             // The validator names members as C# does; the caller knows them as JSON does.
-            if (context.ProblemDetails is HttpValidationProblemDetails validation)
-                validation.Errors = validation.Errors.ToDictionary(error => CamelCase(error.Key), error => error.Value);
+            if (context.ProblemDetails is not HttpValidationProblemDetails validation)
+                return;
+            validation.Errors = validation.Errors.ToDictionary(error => CamelCase(error.Key), error => error.Value);
+            validation.Detail ??= InvalidDetail(validation.Errors);
         });
         services.AddValidation();
         services.AddExceptionHandler<ExceptionProblems>();
@@ -43,7 +45,7 @@ internal static class Problems
         Later(context, StatusCodes.Status429TooManyRequests, detail, retryAfter);
 
     /// <summary>The first error in the detail, for those who only read that.</summary>
-    public static string InvalidDetail(IDictionary<string, string[]> errors) =>
+    private static string InvalidDetail(IDictionary<string, string[]> errors) =>
         errors.Count == 1 ? errors.Values.First()[0] : $"{errors.Count} fields are wrong; see errors.";
 
     private static ProblemHttpResult Later(HttpContext context, int status, string detail, TimeSpan retryAfter)

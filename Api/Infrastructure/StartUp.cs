@@ -6,6 +6,12 @@ namespace MlExperiments.Api.Infrastructure;
 /// <summary>What must hold before the first request; what doesn't is said in one sentence instead of a stack trace.</summary>
 internal static class StartUp
 {
+    /// <summary>Returns what the configuration lacks, or null.</summary>
+    public static string? FindMissingSetting(IConfiguration configuration) =>
+        string.IsNullOrWhiteSpace(configuration.GetConnectionString(Database.ConnectionName))
+            ? $"There is no database to connect to: set ConnectionStrings__{Database.ConnectionName}, for example to \"Host=127.0.0.1;Database=mlexperiments;Username=mlexperiments\"."
+            : null;
+
     /// <summary>Returns what keeps this build from serving, or null.</summary>
     public static async Task<string?> FindProblemAsync(IServiceProvider services)
     {

@@ -6,7 +6,7 @@ namespace MlExperiments.Shared.Blobs;
 
 public static class BlobRegistration
 {
-    /// <summary>Registers <see cref="IBlobStore"/>, and <see cref="FolderBlobStore"/> for who needs local paths.</summary>
+    /// <summary>Registers <see cref="IBlobStore"/>, as the section <c>Blobs</c> of the configuration says.</summary>
     public static IServiceCollection AddBlobStore(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddOptions<BlobOptions>()
@@ -14,8 +14,7 @@ public static class BlobRegistration
             .ValidateDataAnnotations()
             .ValidateOnStart();
         services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton<FolderBlobStore>();
-        services.AddSingleton<IBlobStore>(provider => provider.GetRequiredService<FolderBlobStore>());
+        services.AddSingleton<IBlobStore, FolderBlobStore>();
         return services;
     }
 }

@@ -21,7 +21,7 @@ public abstract record TrainerCommand;
 /// </summary>
 /// <param name="TrajectoryId">Repeated in every event about this training.</param>
 /// <param name="DataSet">Path of the packed data set (a packed data set: uint8 [n, h, w, c] and labels).</param>
-/// <param name="Milestones">The steps to measure at, each at or above the checkpoint's step.</param>
+/// <param name="Milestones">The steps to measure at, ascending, none below the checkpoint's step.</param>
 /// <param name="Checkpoint">Path of the checkpoint to go on from; null starts at step 0.</param>
 /// <param name="OutputDirectory">Where weights and checkpoints are written; exists.</param>
 /// <param name="EvaluateEvery">Steps between two measurements on the fixed validation subset.</param>

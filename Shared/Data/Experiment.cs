@@ -60,7 +60,10 @@ public sealed class Experiment : IEntityTypeConfiguration<Experiment>
     public string? Error { get; set; }
     public required DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset? QueuedAt { get; set; }
+
+    /// <summary>When a trainer had its data loaded and began the first step of its first attempt.</summary>
     public DateTimeOffset? StartedAt { get; set; }
+
     public DateTimeOffset? FinishedAt { get; set; }
 
     public Trajectory? Trajectory { get; init; }

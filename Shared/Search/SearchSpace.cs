@@ -39,14 +39,16 @@ public sealed class SearchSpace
     /// Reads a request's space and fixed parameters. A space of one's own replaces the default whole, so what has no default must
     /// be in it or fixed: learningRate, layers, and steps or epochs.
     /// </summary>
-    /// <param name="space">By name: a list of values, or a range (<see cref="ValueRange"/>).</param>
+    /// <param name="space">By name: a list of values, or a range (<see cref="ValueRange"/>). Null stands for what <see cref="Default"/> has and
+    /// <paramref name="fixedValues"/> does not.</param>
     /// <param name="fixedValues">By name: one value.</param>
     /// <param name="errors">By path, for example <c>space.learningRate[2]</c>; where there are any, the result is null.</param>
     public static SearchSpace? Read(
-        IReadOnlyDictionary<string, JsonElement> space,
+        IReadOnlyDictionary<string, JsonElement>? space,
         IReadOnlyDictionary<string, JsonElement> fixedValues,
         out Dictionary<string, string[]> errors)
     {
+        space ??= DefaultWithout(fixedValues);
         var found = new Dictionary<string, string[]>();
         List<Dimension> dimensions =
         [
@@ -59,6 +61,11 @@ public sealed class SearchSpace
         errors = found;
         return errors.Count == 0 ? new SearchSpace(dimensions) : null;
     }
+
+    private static Dictionary<string, JsonElement> DefaultWithout(IReadOnlyDictionary<string, JsonElement> fixedValues) => Default.Dimensions
+        .Where(dimension => !fixedValues.ContainsKey(dimension.Name)
+            && !(dimension.Name == ParameterDefinition.Steps && fixedValues.ContainsKey(ParameterDefinition.Epochs)))
+        .ToDictionary(dimension => dimension.Name, dimension => JsonSerializer.SerializeToElement(dimension.Values));
 
     private static void CheckTogether(List<Dimension> dimensions, Dictionary<string, string[]> errors)
     {

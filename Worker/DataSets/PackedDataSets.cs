@@ -57,15 +57,15 @@ public sealed partial class PackedDataSets(
             where candidate.Id == dataSetVersionId
             select new ValueTuple<DataSetVersion, ImageShape>(candidate, new ImageShape(model.InputWidth, model.InputHeight, model.InputChannels)))
             .SingleAsync(cancellationToken);
-        var manifest = DataSetManifest.Read(await blobs.GetPathAsync(version.ManifestBlob, cancellationToken));
-        LogPacking(logger, version.Hash, manifest.Rows.Count);
+        var manifest = DataSetManifest.Open(await blobs.GetPathAsync(version.ManifestBlob, cancellationToken));
+        LogPacking(logger, version.Hash, manifest.Count);
 
         var folder = Directory.CreateDirectory(Path.Combine(options.Value.ScratchFolder, "data-sets")).FullName;
         var file = Path.Combine(folder, version.Hash);
         try
         {
             using (var writer = new PackedDataSetWriter(
-                file, new(shape, manifest.Classes, version.TrainCount, version.ValidationCount, version.TestCount, version.Hash)))
+                file, new(shape, manifest.Classes, manifest.TrainCount, manifest.ValidationCount, manifest.TestCount, manifest.Hash)))
             {
                 await DecodeAsync(manifest, shape, writer, cancellationToken);
                 writer.Commit();
@@ -86,21 +86,22 @@ public sealed partial class PackedDataSets(
     private async Task DecodeAsync(DataSetManifest manifest, ImageShape shape, PackedDataSetWriter writer, CancellationToken cancellationToken)
     {
         // By pack and offset, so that the packs are read from front to end; a row's place in the file is its place in the manifest.
-        var byPlace = manifest.Rows.Select((row, index) => (Row: row, Index: index)).OrderBy(item => item.Row.Pack).ThenBy(item => item.Row.Offset);
+        var rows = Enumerable.Range(0, manifest.Count).OrderBy(row => manifest.Location(row).Pack).ThenBy(row => manifest.Location(row).Offset);
         await Parallel.ForEachAsync(
-            byPlace.Chunk(256),
+            rows.Chunk(256),
             new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken },
-            async (rows, token) =>
+            async (chunk, token) =>
             {
                 var pixels = new byte[shape.Size];
-                foreach (var (row, index) in rows)
+                foreach (var row in chunk)
                 {
-                    var bytes = ArrayPool<byte>.Shared.Rent(row.Length);
-                    await using (var stream = await blobs.OpenReadAsync(row.Pack, row.Offset, row.Length, token))
-                        await stream.ReadExactlyAsync(bytes.AsMemory(0, row.Length), token);
-                    if (!ImageDecoder.TryDecode(bytes.AsSpan(0, row.Length), shape, pixels, out var reason))
-                        throw new InvalidDataException($"The image {Convert.ToHexStringLower(row.Sha256)} can't be decoded any more: {reason}");
-                    writer.Write(index, pixels, row.Label);
+                    var (pack, offset, length) = manifest.Location(row);
+                    var bytes = ArrayPool<byte>.Shared.Rent(length);
+                    await using (var stream = await blobs.OpenReadAsync(manifest.Packs[pack], offset, length, token))
+                        await stream.ReadExactlyAsync(bytes.AsMemory(0, length), token);
+                    if (!ImageDecoder.TryDecode(bytes.AsSpan(0, length), shape, pixels, out var reason))
+                        throw new InvalidDataException($"The image {Convert.ToHexStringLower(manifest.Sha256(row))} can't be decoded any more: {reason}");
+                    writer.Write(row, pixels, manifest.Label(row));
                     ArrayPool<byte>.Shared.Return(bytes);
                 }
             });

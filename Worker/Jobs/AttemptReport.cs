@@ -11,6 +11,15 @@ internal sealed class AttemptReport
 
     public int? Step { get; private set; }
 
+    public bool HasNews
+    {
+        get
+        {
+            lock (_gate)
+                return _progress is not null || _metrics.Count > 0;
+        }
+    }
+
     public void Add(ProgressEvent progress)
     {
         lock (_gate)

@@ -40,7 +40,6 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
                     .ExecuteUpdateAsync(
                         set => set
                             .SetProperty(experiment => experiment.Status, ExperimentStatus.Running)
-                            .SetProperty(experiment => experiment.StartedAt, experiment => experiment.StartedAt ?? now)
                             .SetProperty(experiment => experiment.Worker, worker.Name),
                         token);
                 db.Attempts.Add(new Attempt

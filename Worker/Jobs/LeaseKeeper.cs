@@ -9,6 +9,8 @@ namespace MlExperiments.Worker.Jobs;
 /// </summary>
 internal sealed partial class LeaseKeeper(TrajectoryWriter writer, Claim claim, AttemptReport report, WorkerOptions options, ILogger logger) : IAsyncDisposable
 {
+    private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(1);
+
     private readonly CancellationTokenSource _lost = new();
     private readonly CancellationTokenSource _ended = new();
     private Task _keeping = Task.CompletedTask;
@@ -18,10 +20,16 @@ internal sealed partial class LeaseKeeper(TrajectoryWriter writer, Claim claim, 
 
     public void Start() => _keeping = Task.Run(KeepAsync);
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Ends the renewals: the attempt is over, and its last writes follow while the lease still stands.</summary>
+    public async Task StopAsync()
     {
         await _ended.CancelAsync();
         await _keeping;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
         _ended.Dispose();
         _lost.Dispose();
     }
@@ -30,9 +38,12 @@ internal sealed partial class LeaseKeeper(TrajectoryWriter writer, Claim claim, 
     {
         // The claim itself began the lease a moment ago.
         var renewed = Stopwatch.StartNew();
-        using var timer = new PeriodicTimer(options.RenewEvery);
+        using var timer = new PeriodicTimer(options.RenewEvery < ReportEvery ? options.RenewEvery : ReportEvery);
         while (await NextAsync(timer))
         {
+            // News is stored at once for those who watch; without any, only the lease needs renewal.
+            if (!report.HasNews && renewed.Elapsed < options.RenewEvery)
+                continue;
             var (progress, metrics) = report.Take();
             // A renewal counts from when it was asked for: the database set the lease no earlier than that.
             var asked = Stopwatch.StartNew();

@@ -91,7 +91,7 @@ public sealed partial class Sweeper(
     [LoggerMessage(LogLevel.Warning, "Trajectory {TrajectoryId} lost its worker (fence {Fence})")]
     private static partial void LogLost(ILogger logger, Guid trajectoryId, long fence);
 
-    [LoggerMessage(LogLevel.Information, "{Missing} tickets were missing")]
+    [LoggerMessage(LogLevel.Information, "Issued {Missing} missing tickets")]
     private static partial void LogMissing(ILogger logger, int missing);
 
     [LoggerMessage(LogLevel.Error, "A sweep failed; the next one looks again")]

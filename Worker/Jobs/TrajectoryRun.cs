@@ -35,6 +35,7 @@ public sealed partial class TrajectoryRun(
         {
             EmptyFolder(slot.Folder);
             var outcome = await TrainAsync(slot, claim, report, draining, lease.Lost);
+            await lease.StopAsync();
             await StoreAsync(token => StoreReportAsync(claim, report, token), lease.Lost);
             await StoreAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), lease.Lost);
             LogEnded(logger, claim.TrajectoryId, outcome, report.Step);
@@ -67,10 +68,10 @@ public sealed partial class TrajectoryRun(
     {
         using var preparing = CancellationTokenSource.CreateLinkedTokenSource(draining, lost);
         var trainer = slot.Trainer;
-        var engine = await trainer.Ready.WaitAsync(options.Value.TrainerSilence, preparing.Token);
+        var engine = await ReadyAsync(trainer, preparing.Token);
         var dataSet = await dataSets.GetPathAsync(claim.DataSetVersionId, preparing.Token);
 
-        // From the newest checkpoint below the first milestone; one that can't be read is passed over for the one before.
+        // From the newest checkpoint that is not beyond the first milestone; one that can't be read is passed over for the one before.
         List<Checkpoint?> starts = [.. await CheckpointsAsync(claim, preparing.Token), null];
         foreach (var start in starts)
         {
@@ -91,6 +92,18 @@ public sealed partial class TrajectoryRun(
         }
 
         throw new InvalidOperationException("The trainer refused to start.");
+    }
+
+    private async Task<ReadyEvent> ReadyAsync(TrainerProcess trainer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await trainer.Ready.WaitAsync(options.Value.TrainerSilence, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw new TrainerSilentException($"The trainer was not ready after {options.Value.TrainerSilence.TotalSeconds:0} s.");
+        }
     }
 
     /// <summary>Stores what the trainer says until it ends; null where it could not read its checkpoint.</summary>
@@ -253,7 +266,7 @@ public sealed partial class TrajectoryRun(
     {
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         return await db.Checkpoints.AsNoTracking()
-            .Where(checkpoint => checkpoint.TrajectoryId == claim.TrajectoryId && checkpoint.Step < claim.Milestones[0])
+            .Where(checkpoint => checkpoint.TrajectoryId == claim.TrajectoryId && checkpoint.Step <= claim.Milestones[0])
             .OrderByDescending(checkpoint => checkpoint.Step)
             .ToListAsync(cancellationToken);
     }

@@ -35,7 +35,7 @@ public sealed class TrajectoryWriter(
             },
             cancellationToken);
 
-    /// <summary>Notes the step that the attempt goes on from.</summary>
+    /// <summary>Notes the step that the attempt goes on from, and that its experiments are being trained from now on.</summary>
     public Task StartedAsync(Claim claim, int step, CancellationToken cancellationToken) =>
         WriteAsync(
             claim,
@@ -45,6 +45,10 @@ public sealed class TrajectoryWriter(
                     .ExecuteUpdateAsync(set => set.SetProperty(attempt => attempt.FromStep, step), token);
                 await db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId)
                     .ExecuteUpdateAsync(set => set.SetProperty(trajectory => trajectory.Step, step), token);
+                var now = time.GetUtcNow();
+                await db.Experiments
+                    .Where(experiment => experiment.TrajectoryId == claim.TrajectoryId && experiment.Status == ExperimentStatus.Running && experiment.StartedAt == null)
+                    .ExecuteUpdateAsync(set => set.SetProperty(experiment => experiment.StartedAt, now), token);
             },
             cancellationToken);
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Microsoft.Extensions.Options;
 
 namespace MlExperiments.Worker.Slots;
@@ -7,9 +8,6 @@ namespace MlExperiments.Worker.Slots;
 public sealed class TrainerProgram(IOptions<WorkerOptions> options)
 {
     private const string FileName = "MlExperiments.Training.dll";
-
-    private static readonly string[] Allocators =
-        ["/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0", "/usr/lib/aarch64-linux-gnu/libmimalloc.so.2.0", "/usr/lib/libmimalloc.so"];
 
     public ProcessStartInfo StartInfo()
     {
@@ -22,9 +20,16 @@ public sealed class TrainerProgram(IOptions<WorkerOptions> options)
         program.Environment["OPENBLAS_NUM_THREADS"] = "1";
         program.Environment["DOTNET_gcServer"] = "0";
         // glibc gives large tensors back to the system after every step and fragments; mimalloc keeps them.
-        if (Allocators.FirstOrDefault(File.Exists) is { } allocator)
+        if (FindAllocator() is { } allocator)
             program.Environment["LD_PRELOAD"] = allocator;
         return program;
+    }
+
+    private static string? FindAllocator()
+    {
+        var architecture = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "aarch64" : "x86_64";
+        var folder = $"/usr/lib/{architecture}-linux-gnu";
+        return Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "libmimalloc.so.*").Order(StringComparer.Ordinal).FirstOrDefault() : null;
     }
 
     private static string DotnetHost() =>

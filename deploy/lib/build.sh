@@ -8,15 +8,14 @@ BUILT_FROM=(Api Shared Training Worker deploy/programs.slnf Directory.Build.prop
 # A line that changes with any source: names, sizes and times. Deleted files and older ones put back count too.
 source_fingerprint() {
   local root=$1
-  {
-    echo "$root"
-    (
-      cd "$root" || exit 1
-      dotnet --version
-      find "${BUILT_FROM[@]}" -type d \( -name bin -o -name obj -o -name node_modules -o -name wwwroot \) -prune \
-        -o -type f -printf '%p %s %T@\n' 2>/dev/null | LC_ALL=C sort
-    )
-  } | sha256sum
+  (
+    cd "$root" || exit
+    pwd
+    dotnet --version
+    # One of the names (the engines' choice) need not exist.
+    { find "${BUILT_FROM[@]}" -type d \( -name bin -o -name obj -o -name node_modules -o -name wwwroot \) -prune \
+      -o -type f -printf '%p %s %T@\n' 2>/dev/null || true; } | LC_ALL=C sort
+  ) | sha256sum
 }
 
 # build_programs ROOT DATA: publishes what changed since the last time.

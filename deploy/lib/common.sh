@@ -86,7 +86,7 @@ free_port() {
 # Whether the process runs: a zombie, which nobody has collected yet, does not.
 alive() {
   local stat
-  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
   stat=${stat##*) }
   [[ ${stat:0:1} != [ZX] ]]
 }

@@ -5,7 +5,7 @@
 # FOLDER/port, FOLDER/password   ours; read at the next start
 # FOLDER/data                    the server's, or, where the server's user can't get there, named by FOLDER/elsewhere
 
-PG_USER=mlexperiments
+PG_USER=postgres # as everywhere; its database is the one a connection without a name gets
 PG_PID=
 PG_PORT=
 PG_PASSWORD=

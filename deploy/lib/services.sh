@@ -6,13 +6,13 @@ SERVICES=() # in the order of their start: api, worker-1, ...
 declare -A SERVICE_PID SERVICE_STARTED SERVICE_DELAY SERVICE_DUE
 
 # What every one of our processes carries in its environment, and its children too.
-service_mark() { echo "MLEXPERIMENTS_DATA=$DATA"; }
+service_mark() { echo "MLEXPERIMENTS_RUN=$DATA"; }
 
 start_service() {
   local name=$1 program=Worker log=$DATA/logs/$1.log
   bound_log "$log"
   (
-    export MLEXPERIMENTS_DATA=$DATA
+    export MLEXPERIMENTS_RUN=$DATA
     if [[ $name == api ]]; then
       program=Api
       export ASPNETCORE_URLS=http://127.0.0.1:$PORT
@@ -53,7 +53,7 @@ look_after() {
       start_service "$name"
     fi
   elif ! alive "${SERVICE_PID[$name]}"; then
-    wait "${SERVICE_PID[$name]}" || status=$?
+    wait "${SERVICE_PID[$name]}" 2>/dev/null || status=$?
     bury_service "$name"
     if ((SECONDS - SERVICE_STARTED[$name] >= 60)); then
       SERVICE_DELAY[$name]=1
@@ -91,19 +91,23 @@ stop_all_services() {
   fi
 }
 
-# wait_ready: until the Api says that everything it needs is there. Fails when it dies or takes too long.
+# wait_ready: until the Api says that everything it needs is there. Fails, saying why, when it dies or takes too long.
 wait_ready() {
-  local deadline=$((SECONDS + 120))
-  until [[ $(curl -s -o /dev/null -m 5 --noproxy '*' -w '%{http_code}' "http://127.0.0.1:$PORT/health/ready") == 200 ]]; do
+  local deadline=$((SECONDS + 120)) answer name
+  until answer=$(curl -s -m 8 --noproxy '*' --fail-with-body "http://127.0.0.1:$PORT/health/ready"); do
     if ! alive "${SERVICE_PID[api]}" || ((SECONDS >= deadline)); then
+      complain "$answer"
       return 1
     fi
     pause 0.2
+    for name in "${SERVICES[@]:1}"; do
+      look_after "$name"
+    done
   done
 }
 
-# Sleeps, but lets a signal in at once.
+# Sleeps, but lets a signal in at once. Bash would describe here, at length, which of its children was killed meanwhile.
 pause() {
   sleep "$1" 9>&- &
-  wait $! || true
+  wait $! 2>/dev/null || true
 }

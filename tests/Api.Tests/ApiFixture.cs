@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 using MlExperiments.Testing;
@@ -102,6 +103,7 @@ internal sealed class ApiHost : WebApplicationFactory<Program>
     {
         builder.UseEnvironment("Production");
         builder.UseSetting("Logging:LogLevel:Default", "Warning");
+        builder.ConfigureServices(services => services.AddSingleton<ILoggerProvider, ErrorsToTestOutput>());
         builder.UseSetting($"ConnectionStrings:{Shared.Data.Database.ConnectionName}", _connectionString);
         builder.UseSetting("Blobs:Folder", _blobs);
         foreach (var (key, value) in _settings)
@@ -112,5 +114,26 @@ internal sealed class ApiHost : WebApplicationFactory<Program>
     {
         await base.DisposeAsync();
         Directory.Delete(_blobs, recursive: true);
+    }
+}
+
+/// <summary>What the service logs as an error explains a failing test; it is written at once, whatever test runs.</summary>
+internal sealed class ErrorsToTestOutput : ILoggerProvider, ILogger
+{
+    public ILogger CreateLogger(string categoryName) => this;
+
+    public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
+
+    public IDisposable? BeginScope<TState>(TState state)
+        where TState : notnull => null;
+
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        if (IsEnabled(logLevel))
+            TestContext.Progress.WriteLine($"{formatter(state, exception)} {exception?.Message}");
+    }
+
+    public void Dispose()
+    {
     }
 }

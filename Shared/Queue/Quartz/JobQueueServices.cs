@@ -18,6 +18,7 @@ public static class JobQueueServices
     public static IServiceCollection AddJobQueue<THandler>(this IServiceCollection services, int slots)
         where THandler : class, ITicketHandler
     {
+        services.AddSingleton<RunningTickets>();
         services.AddSingleton<ITicketHandler, THandler>();
         services.AddScheduler(slots, createTables: false);
         services.AddQuartzHostedService<TicketTaker>(options => options.WaitForJobsToComplete = true);

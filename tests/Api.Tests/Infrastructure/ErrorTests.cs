@@ -28,6 +28,7 @@ public sealed class ErrorTests : ApiFixture
         var checks = (await JsonAsync(response)).GetProperty("checks").EnumerateArray()
             .ToDictionary(check => check.GetProperty("name").GetString()!, check => check.GetProperty("status").GetString());
         Assert.That(checks["database"], Is.EqualTo("ok"));
+        Assert.That(checks["blobs"], Is.EqualTo("ok"));
         Assert.That(checks["workers"], Is.EqualTo("failed"));
     }
 }

@@ -85,6 +85,17 @@ public abstract class BlobStoreConformance
     }
 
     [Test]
+    public async Task GetPath_Blob_IsAFileWithItsBytes()
+    {
+        await PutAsync(Content);
+        Assert.That(await File.ReadAllBytesAsync(await Store.GetPathAsync(ContentHash, default)), Is.EqualTo(Content));
+    }
+
+    [Test]
+    public void GetPath_NoSuchBlob_Throws() =>
+        Assert.That(async () => await Store.GetPathAsync(new string('0', 64), default), Throws.TypeOf<BlobNotFoundException>());
+
+    [Test]
     public async Task Delete_Blob_IsGone()
     {
         await PutAsync(Content);

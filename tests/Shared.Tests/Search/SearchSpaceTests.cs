@@ -56,6 +56,18 @@ public sealed class SearchSpaceTests
         Assert.That(errors.Keys, Is.EqualTo(new[] { path }));
     }
 
+    [TestCase("{}", 27)]
+    [TestCase("""{"seed": 3}""", 27)]
+    [TestCase("""{"layers": 3}""", 9)]
+    [TestCase("""{"epochs": 3}""", 9)]
+    public void Read_WithoutASpace_TakesTheDefaultsThatAreNotFixed(string fixedValues, int count)
+    {
+        var space = SearchSpace.Read(null, JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(fixedValues)!, out var errors);
+
+        Assert.That(errors, Is.Empty);
+        Assert.That(space!.Size, Is.EqualTo(count));
+    }
+
     [TestCase("""{"min": 0.1, "max": 0.3, "step": 0.1}""", new[] { 0.1, 0.2, 0.3 })]
     [TestCase("""{"min": 0.0001, "max": 0.1, "scale": "log", "count": 4}""", new[] { 0.0001, 0.001, 0.01, 0.1 })]
     [TestCase("""{"min": 0.1, "max": 0.2, "count": 3, "scale": "linear"}""", new[] { 0.1, 0.15, 0.2 })]

@@ -1,0 +1,45 @@
+using Microsoft.EntityFrameworkCore;
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Data;
+
+namespace MlExperiments.Api.Experiments;
+
+/// <param name="Classes">The class names, in the order of the weights' outputs.</param>
+internal sealed record BestExperiment(
+    Guid Id, Guid DataSetVersionId, string[] Classes, ExperimentParameters Parameters, double Accuracy, double? TestAccuracy);
+
+/// <summary>Finds what <c>best</c> shows and predictions use.</summary>
+internal static class BestExperiments
+{
+    public const string NoneYet =
+        "No experiment of this model is completed on its newest images yet: generate experiments (POST /api/models/{id}/experiments) and wait for one to complete.";
+
+    /// <summary>The best experiment on the model's newest data set version, as a worker noted it; null until there is one.</summary>
+    public static async Task<BestExperiment?> FindAsync(ExperimentsDbContext db, Guid modelId, CancellationToken cancellationToken)
+    {
+        var newest = await db.DataSetVersions.AsNoTracking().Where(version => version.ModelId == modelId)
+            .OrderByDescending(version => version.CreatedAt).ThenByDescending(version => version.Id)
+            .Select(version => new { version.BestExperimentId })
+            .FirstOrDefaultAsync(cancellationToken);
+        return newest?.BestExperimentId is { } id ? await FindCompletedAsync(db, modelId, id, cancellationToken) : null;
+    }
+
+    /// <summary>A completed experiment of the model; null where it is not one.</summary>
+    public static async Task<BestExperiment?> FindCompletedAsync(ExperimentsDbContext db, Guid modelId, Guid id, CancellationToken cancellationToken)
+    {
+        var found = await (
+            from experiment in db.Experiments.AsNoTracking()
+            join version in db.DataSetVersions on experiment.Trajectory!.DataSetVersionId equals version.Id
+            where experiment.Id == id && experiment.ModelId == modelId && experiment.Status == ExperimentStatus.Completed
+            select new { experiment, version.Id, version.Classes }).SingleOrDefaultAsync(cancellationToken);
+        return found is null
+            ? null
+            : new BestExperiment(
+                id,
+                found.Id,
+                found.Classes,
+                ExperimentRows.ReadParameters(found.experiment.Parameters),
+                found.experiment.Accuracy ?? 0,
+                found.experiment.TestAccuracy);
+    }
+}

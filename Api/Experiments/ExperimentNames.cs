@@ -1,0 +1,37 @@
+using System.Globalization;
+using System.Text.Json;
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Search;
+
+namespace MlExperiments.Api.Experiments;
+
+/// <summary>Names for people, made of what is varied.</summary>
+internal static class ExperimentNames
+{
+    /// <summary>For example <c>lr 0.001, layers 2, steps 2000</c>, and what else the space varies.</summary>
+    public static IReadOnlyList<string> Of(IReadOnlyList<ExperimentParameters> experiments, SearchSpace space)
+    {
+        string[] always = ["learningRate", "layers", ParameterDefinition.Steps, ParameterDefinition.Epochs];
+        var others = space.Dimensions.Where(dimension => dimension.Values.Count > 1 && !always.Contains(dimension.Name))
+            .Select(dimension => dimension.Name).ToList();
+        return [.. experiments.Select(parameters =>
+        {
+            var name = string.Create(CultureInfo.InvariantCulture, $"lr {parameters.LearningRate}, layers {parameters.Layers}, steps {parameters.Steps}");
+            if (others.Count > 0)
+            {
+                var values = JsonSerializer.SerializeToElement(parameters, ContractJson.Options);
+                name += string.Concat(others.Select(other => $", {other} {values.GetProperty(other)}"));
+            }
+
+            return name.Length <= Experiment.MaxNameLength ? name : name[..Experiment.MaxNameLength];
+        })];
+    }
+
+    /// <summary>For example <c>Grid: 3 learningRate, 3 layers, 3 steps</c>.</summary>
+    public static string OfStudy(SearchSpace space)
+    {
+        var varied = space.Dimensions.Where(dimension => dimension.Values.Count > 1).Select(dimension => $"{dimension.Values.Count} {dimension.Name}").ToList();
+        return varied.Count == 0 ? "One experiment" : $"Grid: {string.Join(", ", varied)}";
+    }
+}

@@ -1,0 +1,95 @@
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Data;
+
+namespace MlExperiments.Api.Experiments;
+
+/// <summary>One set of parameters and what came of it.</summary>
+/// <param name="Number">1, 2, ... within the model.</param>
+/// <param name="WaitingFor">What a queued experiment waits for; null in every other status.</param>
+/// <param name="Step">Training steps done, 0 to totalSteps.</param>
+/// <param name="TotalSteps">The step at which it is measured.</param>
+/// <param name="Epoch">Passes over the training split at step.</param>
+/// <param name="Accuracy">Share of the validation images that are classified right, 0 to 1; null until completed.</param>
+/// <param name="BestAccuracy">The highest validation accuracy on the way, 0 to 1: measured on part of the split until the end.</param>
+/// <param name="BestStep">The step at which bestAccuracy was measured first.</param>
+/// <param name="TestAccuracy">Like accuracy, on the test split; null where there is none.</param>
+/// <param name="Loss">Mean cross entropy on the validation split in nats; null until completed, and where it is not finite.</param>
+/// <param name="MeanSquaredError">Mean over images and classes of (probability - one-hot)^2.</param>
+/// <param name="Diverged">True where the loss left the finite numbers, so that training ended early.</param>
+/// <param name="DurationSeconds">Training time from step 0 to totalSteps, whoever paid for it.</param>
+/// <param name="SavedSeconds">The part of it that had been trained for another experiment.</param>
+/// <param name="Worker">Name of the worker that trained or trains it.</param>
+/// <param name="Error">Why it failed.</param>
+public record ExperimentResponse(
+    Guid Id,
+    int Number,
+    string Name,
+    Guid ModelId,
+    Guid StudyId,
+    ExperimentStatus Status,
+    string? WaitingFor,
+    int Step,
+    int TotalSteps,
+    double Epoch,
+    ExperimentParameters Parameters,
+    double? Accuracy,
+    double? BestAccuracy,
+    int? BestStep,
+    double? TestAccuracy,
+    double? Loss,
+    double? MeanSquaredError,
+    bool Diverged,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset? StartedAt,
+    DateTimeOffset? FinishedAt,
+    double? DurationSeconds,
+    double? SavedSeconds,
+    string? Worker,
+    string? Error);
+
+/// <summary>One experiment with the attempts at its trajectory.</summary>
+public sealed record ExperimentDetail : ExperimentResponse
+{
+    public ExperimentDetail(ExperimentResponse experiment)
+        : base(experiment)
+    {
+    }
+
+    /// <summary>The training that it shares with the experiments that differ only in steps.</summary>
+    public required Guid TrajectoryId { get; init; }
+
+    /// <summary>The images that it is trained on.</summary>
+    public required Guid DataSetVersionId { get; init; }
+
+    /// <summary>False where training went on from a checkpoint of another engine, version or device.</summary>
+    public required bool Reproducible { get; init; }
+
+    /// <summary>SHA-256 over the weights' values, lower-case hex: equal for equal results; null until completed.</summary>
+    public required string? WeightsHash { get; init; }
+
+    public required DateTimeOffset? QueuedAt { get; init; }
+
+    /// <summary>The latest 100 attempts at the trajectory, newest first.</summary>
+    public required IReadOnlyList<AttemptResponse> Attempts { get; init; }
+}
+
+/// <summary>One time that a worker trained the trajectory.</summary>
+/// <param name="ToStep">The last step that is kept of it; null while it runs.</param>
+/// <param name="Outcome">Why it ended; null while it runs.</param>
+public sealed record AttemptResponse(
+    string Worker, int FromStep, int? ToStep, DateTimeOffset StartedAt, DateTimeOffset? FinishedAt, AttemptOutcome? Outcome, string? Error);
+
+/// <summary>An experiment's curves.</summary>
+/// <param name="Step">Training steps done.</param>
+/// <param name="Curves">By metric: <c>loss</c> and <c>accuracy</c> of the training batches, <c>validationLoss</c> and <c>validationAccuracy</c>.</param>
+public sealed record MetricsResponse(Guid ExperimentId, int Step, int TotalSteps, IReadOnlyDictionary<string, IReadOnlyList<PointResponse>> Curves);
+
+/// <param name="Value">Null where it was not a finite number.</param>
+public sealed record PointResponse(int Step, double? Value);
+
+/// <summary>The best experiment, and how the others compare.</summary>
+/// <param name="Experiments">The completed experiments on the newest data set version, most accurate first, at most 1,000.</param>
+public sealed record BestResponse(
+    Guid ExperimentId, ExperimentParameters Parameters, double Accuracy, double? TestAccuracy, IReadOnlyList<ScoredExperiment> Experiments);
+
+public sealed record ScoredExperiment(Guid Id, ExperimentParameters Parameters, double Accuracy);

@@ -1,0 +1,211 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Net.Http.Headers;
+using MlExperiments.Api.Infrastructure;
+using MlExperiments.Shared.Blobs;
+using MlExperiments.Shared.Data;
+
+namespace MlExperiments.Api.Experiments;
+
+/// <summary>Looks at experiments: lists, single ones, curves, weights, the best.</summary>
+internal static class ExperimentsEndpoints
+{
+    private const int MaxBest = 1000;
+
+    private const string ExampleParameters = """
+        {"steps": 2000, "learningRate": 0.001, "layers": 2, "batchSize": 64, "optimizer": "adam", "momentum": 0, "weightDecay": 0,
+         "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0}
+        """;
+
+    private const string ExampleHead = """
+        "id": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "number": 5, "name": "lr 0.001, layers 2, steps 2000", "modelId": "01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d",
+        "studyId": "01980c3f-0a0b-7c0d-8e0f-1a2b3c4d5e6f",
+        """ + "\"parameters\": " + ExampleParameters;
+
+    internal const string QueuedExample = "{" + ExampleHead + """
+        , "status": "queued", "waitingFor": "a free slot: all 2 are busy", "step": 0, "totalSteps": 2000, "epoch": 0,
+        "accuracy": null, "bestAccuracy": null, "bestStep": null, "testAccuracy": null, "loss": null, "meanSquaredError": null, "diverged": false,
+        "createdAt": "2026-03-01T09:00:00+00:00", "startedAt": null, "finishedAt": null, "durationSeconds": null, "savedSeconds": null, "worker": null, "error": null}
+        """;
+
+    private const string CompletedExample = ExampleHead + """
+        , "status": "completed", "waitingFor": null, "step": 2000, "totalSteps": 2000, "epoch": 2.6667,
+        "accuracy": 0.989, "bestAccuracy": 0.991, "bestStep": 1900, "testAccuracy": 0.9885, "loss": 0.034, "meanSquaredError": 0.0016, "diverged": false,
+        "createdAt": "2026-03-01T09:00:00+00:00", "startedAt": "2026-03-01T09:00:02+00:00", "finishedAt": "2026-03-01T09:00:25+00:00",
+        "durationSeconds": 21.4, "savedSeconds": 10.6, "worker": "worker-1", "error": null
+        """;
+
+    private const string DetailExample = "{" + CompletedExample + """
+        , "trajectoryId": "01980c3f-2b3c-7d4e-9f50-6b7c8d9e0f1a", "dataSetVersionId": "01980c3e-5c2d-7e3f-8a4b-9c5d6e7f8a9b", "reproducible": true,
+        "weightsHash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "queuedAt": "2026-03-01T09:00:00+00:00",
+        "attempts": [{"worker": "worker-1", "fromStep": 0, "toStep": 4000, "startedAt": "2026-03-01T09:00:02+00:00",
+                      "finishedAt": "2026-03-01T09:00:47+00:00", "outcome": "completed", "error": null}]}
+        """;
+
+    public static void MapExperiments(this IEndpointRouteBuilder routes)
+    {
+        var group = routes.MapGroup("/api").WithTags("Experiments");
+        group.MapGet("/models/{id:guid}/experiments", ListExperiments)
+            .WithSummary("Lists a model's experiments, filtered, and sorted by any result or parameter")
+            .WithExamples(response: "{\"items\": [{" + CompletedExample + "}], \"nextCursor\": null}")
+            .Fails(400, 404);
+        group.MapGet("/models/{id:guid}/best", GetBest)
+            .WithSummary("The best parameters of a model on its newest data set version, and every experiment's accuracy")
+            .WithDescription("Best is the highest validation accuracy; ties go to fewer steps. The list of experiments holds at most the 1,000 most accurate.")
+            .WithExamples(response: "{\"experimentId\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": " + ExampleParameters
+                + ", \"accuracy\": 0.989, \"testAccuracy\": 0.9885, \"experiments\": [{\"id\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": "
+                + ExampleParameters + ", \"accuracy\": 0.989}]}")
+            .Fails(404, 409);
+        group.MapGet("/experiments/{id:guid}", GetExperiment)
+            .WithSummary("One experiment, with the attempts at training it")
+            .WithExamples(response: DetailExample)
+            .Fails(404);
+        group.MapGet("/experiments/{id:guid}/metrics", GetMetrics)
+            .WithSummary("An experiment's curves, up to its last step")
+            .WithExamples(response: """
+                {"experimentId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "step": 200, "totalSteps": 2000,
+                 "curves": {"loss": [{"step": 100, "value": 0.61}, {"step": 200, "value": 0.27}], "validationAccuracy": [{"step": 100, "value": 0.93}, {"step": 200, "value": 0.955}]}}
+                """)
+            .Fails(400, 404);
+        group.MapGet("/experiments/{id:guid}/weights", GetWeights)
+            .WithSummary("The trained weights as a safetensors file, which PyTorch loads")
+            .WithExamples()
+            .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream")
+            .Fails(404, 409);
+    }
+
+    private static async Task<Results<Ok<Page<ExperimentResponse>>, ValidationProblem, ProblemHttpResult>> ListExperiments(
+        Guid id,
+        [AsParameters] PageQuery page,
+        ExperimentsDbContext db,
+        [Description("Only experiments in these statuses; may be given several times.")] string[]? status = null,
+        [Description("Only experiments of this study.")] Guid? studyId = null,
+        [Description("number (the default), accuracy, testAccuracy, loss, durationSeconds, createdAt, or the name of any parameter. Experiments without a value come last.")] string sort = "number",
+        [Description("asc (the default) or desc."), AllowedValues("asc", "desc", ErrorMessage = "order is asc or desc.")] string order = "asc",
+        CancellationToken cancellationToken = default)
+    {
+        if (ExperimentOrder.Find(sort, order == "desc") is not { } sorting)
+            return Problems.Invalid("sort", $"There is no order by {sort}; there are {ExperimentOrder.Names}.");
+        var statuses = new HashSet<ExperimentStatus>();
+        foreach (var word in status ?? [])
+        {
+            if (!char.IsAsciiLetter(word.FirstOrDefault()) || !Enum.TryParse<ExperimentStatus>(word, ignoreCase: true, out var parsed))
+                return Problems.Invalid("status", $"There is no status {word}; there are {string.Join(", ", StatusCounts.Names)}.");
+            statuses.Add(parsed);
+        }
+
+        var list = $"experiments {id} {sort} {order} {studyId} {string.Join(' ', statuses.Order())}";
+        if (!Cursor.TryDecode<ExperimentPosition>(page, list, out var after, out var problem))
+            return problem;
+        var experiments = db.Experiments.Where(experiment => experiment.ModelId == id);
+        if (statuses.Count > 0)
+            experiments = experiments.Where(experiment => statuses.Contains(experiment.Status));
+        if (studyId is not null)
+            experiments = experiments.Where(experiment => experiment.StudyId == studyId);
+        var items = await sorting.Apply(experiments, after).Take(page.Size + 1).ToResponsesAsync(db, cancellationToken);
+        if (items.Count == 0 && !await db.Models.AnyAsync(model => model.Id == id, cancellationToken))
+            return Problems.NotFound("model", id);
+        return TypedResults.Ok(Pages.Cut(items, page, list, sorting.PositionOf));
+    }
+
+    private static async Task<Results<Ok<BestResponse>, ProblemHttpResult>> GetBest(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken)
+    {
+        if (await BestExperiments.FindAsync(db, id, cancellationToken) is not { } best)
+            return await db.Models.AnyAsync(model => model.Id == id, cancellationToken)
+                ? Problems.Conflict(BestExperiments.NoneYet)
+                : Problems.NotFound("model", id);
+        var scored = await db.Experiments.AsNoTracking()
+            .Where(experiment => experiment.ModelId == id && experiment.Status == ExperimentStatus.Completed
+                && experiment.Trajectory!.DataSetVersionId == best.DataSetVersionId)
+            .OrderByDescending(experiment => experiment.Accuracy).ThenBy(experiment => experiment.TotalSteps).ThenBy(experiment => experiment.Number)
+            .Take(MaxBest)
+            .Select(experiment => new { experiment.Id, experiment.Parameters, experiment.Accuracy })
+            .ToListAsync(cancellationToken);
+        return TypedResults.Ok(new BestResponse(
+            best.Id,
+            best.Parameters,
+            best.Accuracy,
+            best.TestAccuracy,
+            [.. scored.Select(experiment => new ScoredExperiment(experiment.Id, ExperimentRows.ReadParameters(experiment.Parameters), experiment.Accuracy ?? 0))]));
+    }
+
+    private static async Task<Results<Ok<ExperimentDetail>, ProblemHttpResult>> GetExperiment(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken)
+    {
+        if (await db.Experiments.Where(experiment => experiment.Id == id).ToResponsesAsync(db, cancellationToken) is not [var response])
+            return Problems.NotFound("experiment", id);
+        var more = await db.Experiments.Where(experiment => experiment.Id == id)
+            .Select(experiment => new { experiment.TrajectoryId, experiment.Trajectory!.DataSetVersionId, experiment.Reproducible, experiment.WeightsHash, experiment.QueuedAt })
+            .SingleOrDefaultAsync(cancellationToken);
+        if (more is null)
+            return Problems.NotFound("experiment", id);
+        return TypedResults.Ok(new ExperimentDetail(response)
+        {
+            TrajectoryId = more.TrajectoryId,
+            DataSetVersionId = more.DataSetVersionId,
+            Reproducible = more.Reproducible,
+            WeightsHash = more.WeightsHash,
+            QueuedAt = more.QueuedAt,
+            Attempts = await db.Attempts.AsNoTracking()
+                .Where(attempt => attempt.TrajectoryId == more.TrajectoryId)
+                .OrderByDescending(attempt => attempt.Fence).Take(100)
+                .Select(attempt => new AttemptResponse(
+                    attempt.WorkerName, attempt.FromStep, attempt.ToStep, attempt.StartedAt, attempt.FinishedAt, attempt.Outcome, attempt.Error))
+                .ToListAsync(cancellationToken),
+        });
+    }
+
+    private static async Task<Results<Ok<MetricsResponse>, ProblemHttpResult>> GetMetrics(
+        Guid id,
+        ExperimentsDbContext db,
+        [Description("At most so many points a curve, 2 to 10,000; more are thinned out evenly, keeping the last."), Range(2, 10_000, ErrorMessage = "maxPoints is 2 to 10000.")] int maxPoints = 1000,
+        [Description("Only points after this step: what is new since the last call."), Range(0, int.MaxValue, ErrorMessage = "after is a step, 0 or more.")] int after = 0,
+        CancellationToken cancellationToken = default)
+    {
+        if (await db.Experiments.Where(experiment => experiment.Id == id).ToResponsesAsync(db, cancellationToken) is not [var experiment])
+            return Problems.NotFound("experiment", id);
+        // Places count from the end, so that the last point stays.
+        var points = await db.Database.SqlQuery<CurvePoint>(
+            $"""
+            SELECT name, step, value FROM (
+                SELECT points.name, points.step, points.value,
+                       row_number() OVER (PARTITION BY points.name ORDER BY points.step DESC) - 1 AS place,
+                       (count(*) OVER (PARTITION BY points.name) + {maxPoints} - 1) / {maxPoints} AS stride
+                FROM metric_points AS points JOIN experiments USING (trajectory_id)
+                WHERE experiments.id = {id} AND points.step <= experiments.total_steps AND points.step > {(after == 0 ? -1 : after)}
+            ) AS placed
+            WHERE place % stride = 0 ORDER BY name, step
+            """).ToListAsync(cancellationToken);
+        return TypedResults.Ok(new MetricsResponse(
+            id,
+            experiment.Step,
+            experiment.TotalSteps,
+            points.GroupBy(point => point.Name).ToDictionary(
+                curve => curve.Key,
+                IReadOnlyList<PointResponse> (curve) => [.. curve.Select(point => new PointResponse(point.Step, point.Value))])));
+    }
+
+    private static async Task<Results<FileStreamHttpResult, ProblemHttpResult>> GetWeights(
+        Guid id, ExperimentsDbContext db, IBlobStore blobs, CancellationToken cancellationToken)
+    {
+        var experiment = await db.Experiments.Where(candidate => candidate.Id == id)
+            .Select(candidate => new { candidate.Status, candidate.Number, candidate.WeightsBlob, candidate.FinishedAt })
+            .SingleOrDefaultAsync(cancellationToken);
+        if (experiment is null)
+            return Problems.NotFound("experiment", id);
+        if (experiment.WeightsBlob is null)
+            return Problems.Conflict($"The experiment is {StatusCounts.Name(experiment.Status)}: it has weights once it is completed.");
+        if (!await blobs.ExistsAsync(experiment.WeightsBlob, cancellationToken))
+            return Problems.Conflict("The weights are recorded, but their file is gone from the blob store: restore it from a backup.");
+        return TypedResults.Stream(
+            await blobs.OpenReadAsync(experiment.WeightsBlob, 0, null, cancellationToken),
+            "application/octet-stream",
+            $"experiment-{experiment.Number}.safetensors",
+            experiment.FinishedAt,
+            new EntityTagHeaderValue($"\"{experiment.WeightsBlob}\""),
+            enableRangeProcessing: true);
+    }
+
+    private sealed record CurvePoint(string Name, int Step, double Value);
+}

@@ -1,0 +1,75 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
+using MlExperiments.Api.Infrastructure;
+using MlExperiments.Shared.Data;
+
+namespace MlExperiments.Api.Experiments;
+
+/// <summary>What to explore. Everything may be left out, and so may the whole body: then it is the default 27.</summary>
+public sealed record GenerateRequest
+{
+    /// <summary>Names the study, 1 to 200 characters; made from the space unless given.</summary>
+    [PlainText(Study.MaxNameLength)]
+    public string? Name { get; init; }
+
+    /// <summary>
+    /// Parameters to try, by name: a list of values, or a range <c>{"min", "max", "step"}</c> or
+    /// <c>{"min", "max", "scale": "log", "count"}</c>. It replaces the default space whole, which is learningRate [0.001, 0.01, 0.1], layers [1, 2, 4],
+    /// steps [1000, 2000, 4000]. learningRate, layers and steps (or epochs) have to be here or in fixed.
+    /// </summary>
+    public Dictionary<string, JsonElement>? Space { get; init; }
+
+    /// <summary>Parameters with one value for all experiments. What is neither here nor in space has its default.</summary>
+    public Dictionary<string, JsonElement>? Fixed { get; init; }
+
+    public StrategyRequest? Strategy { get; init; }
+
+    public ObjectiveRequest? Objective { get; init; }
+
+    /// <summary>Not supported by this version: leave it out.</summary>
+    public Dictionary<string, JsonElement>? Limits { get; init; }
+
+    /// <summary>False leaves the experiments as drafts, to be started with train.</summary>
+    public bool Start { get; init; } = true;
+
+    /// <summary>Training again what exists is not supported by this version: leave it out or false.</summary>
+    public bool Force { get; init; }
+}
+
+public sealed record StrategyRequest
+{
+    /// <summary><c>grid</c>: every combination.</summary>
+    [AllowedValues("grid", ErrorMessage = "This version has one sampler: grid.")]
+    public string Sampler { get; init; } = "grid";
+
+    /// <summary>For samplers that draw; grid takes every combination, so leave it out.</summary>
+    public int? Samples { get; init; }
+}
+
+public sealed record ObjectiveRequest
+{
+    /// <summary><c>accuracy</c>: on the validation split.</summary>
+    [AllowedValues("accuracy", ErrorMessage = "This version has one objective: accuracy.")]
+    public string Metric { get; init; } = "accuracy";
+
+    /// <summary><c>maximize</c>.</summary>
+    [AllowedValues("maximize", ErrorMessage = "accuracy is to maximize.")]
+    public string Direction { get; init; } = "maximize";
+}
+
+/// <summary>The study that came of a request.</summary>
+/// <param name="Id">The study's id; null where every experiment existed already, so that there is no new study.</param>
+/// <param name="Name">The study's name; null like the id.</param>
+/// <param name="Experiments">The new experiments, in the order of the space.</param>
+/// <param name="Existing">Those that the model had already on these images; they are not trained again. Drafts among them are queued with start.</param>
+/// <param name="Trajectories">How many trainings all of these take: experiments that differ only in steps share one.</param>
+public sealed record GenerateResponse(
+    Guid? Id,
+    string? Name,
+    Guid ModelId,
+    int Trajectories,
+    IReadOnlyList<ExperimentResponse> Experiments,
+    IReadOnlyList<ExperimentResponse> Existing);
+
+/// <param name="Queued">Experiments that were drafts and now wait for a worker.</param>
+public sealed record TrainResponse(int Queued);

@@ -1,0 +1,147 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using MlExperiments.Shared.Blobs;
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Imaging;
+
+namespace MlExperiments.Api.Images;
+
+/// <summary>
+/// Takes one upload's images into a model: each is hashed, looked up, decoded once to be sure that it can be, and packed; a pack becomes
+/// durable, then its rows. What was stored stays when the upload ends early, and sent again it counts as duplicate.
+/// </summary>
+internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs, UploadTally tally, OrderedIds ids)
+{
+    // One lookup for so many images, of so many bytes together (or one of more).
+    private const int BatchImages = 1000;
+    private const int BatchBytes = 8 * 1024 * 1024;
+
+    // One transaction for so many images; a full pack may end it sooner.
+    private const int TransactionImages = 5000;
+
+    private readonly List<Candidate> batch = [];
+    private readonly Dictionary<Sha256Key, NewImage> packed = [];
+    private readonly byte[] pixels = new byte[model.InputShape.Size];
+    private long batchBytes;
+
+    /// <summary>True once the model is found to be deleted: nothing is taken in any more.</summary>
+    public bool ModelIsGone { get; private set; }
+
+    /// <param name="rented">From the shared array pool; the intake gives it back.</param>
+    /// <param name="length">Bytes of the image in it.</param>
+    public async Task AddAsync(string fileName, string label, ImageSplit split, byte[] rented, int length, CancellationToken cancellationToken)
+    {
+        batch.Add(new Candidate(fileName, label, split, rented, length));
+        batchBytes += length;
+        if (batch.Count >= BatchImages || batchBytes >= BatchBytes)
+            await TakeBatchAsync(cancellationToken);
+    }
+
+    /// <summary>Takes in what still waits; the tally is complete afterwards.</summary>
+    public async Task CompleteAsync(CancellationToken cancellationToken)
+    {
+        await TakeBatchAsync(cancellationToken);
+        await StoreAsync(cancellationToken);
+    }
+
+    private async Task TakeBatchAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (batch.Count == 0 || ModelIsGone)
+                return;
+            var hashes = batch.Select(candidate => SHA256.HashData(candidate.Bytes)).ToArray();
+            var known = await rows.FindAsync(model.Id, hashes, cancellationToken);
+            for (var at = 0; at < batch.Count; at++)
+                await TakeAsync(batch[at], hashes[at], known, cancellationToken);
+            if (packed.Count >= TransactionImages)
+                await StoreAsync(cancellationToken);
+        }
+        finally
+        {
+            foreach (var candidate in batch)
+                ArrayPool<byte>.Shared.Return(candidate.Rented);
+            batch.Clear();
+            batchBytes = 0;
+        }
+    }
+
+    private async Task TakeAsync(
+        Candidate candidate, byte[] sha256, Dictionary<Sha256Key, KnownImage> known, CancellationToken cancellationToken)
+    {
+        var key = new Sha256Key(sha256);
+        if (known.TryGetValue(key, out var stored))
+        {
+            tally.Repeat(candidate.FileName, candidate.Label, candidate.Split, stored.Label, stored.Split);
+            return;
+        }
+
+        if (packed.TryGetValue(key, out var earlier))
+        {
+            tally.Repeat(candidate.FileName, candidate.Label, candidate.Split, earlier.Label, earlier.Split);
+            return;
+        }
+
+        if (!ImageDecoder.TryDecode(candidate.Bytes, model.InputShape, pixels, out var reason)
+            || !ImageDecoder.TryIdentify(candidate.Bytes, out var info, out reason))
+        {
+            tally.Refuse(candidate.FileName, reason);
+            return;
+        }
+
+        if (!packs.TryAppend(candidate.Bytes, out var offset))
+        {
+            // Stored now, these have to be known to the rest of the batch, which was looked up before.
+            foreach (var (hash, image) in packed)
+                known.TryAdd(hash, new KnownImage(image.Label, image.Split));
+            await StoreAsync(cancellationToken);
+            packs.TryAppend(candidate.Bytes, out offset);
+        }
+
+        packed.Add(key, new NewImage(
+            ids.Next(),
+            sha256,
+            candidate.Label,
+            candidate.Split,
+            Labels.FileName(candidate.FileName),
+            offset,
+            candidate.Length,
+            info.Width,
+            info.Height,
+            info.MediaType));
+    }
+
+    private async Task StoreAsync(CancellationToken cancellationToken)
+    {
+        if (packed.Count == 0 || ModelIsGone)
+            return;
+        var pack = await packs.CompleteAsync(cancellationToken);
+        if (await rows.InsertAsync(model.Id, pack, packed.Values, cancellationToken) is not { } inserted)
+        {
+            ModelIsGone = true;
+            return;
+        }
+
+        tally.Accepted += inserted.Count;
+        if (inserted.Count < packed.Count)
+        {
+            // Another upload was faster with these.
+            var others = packed.Where(entry => !inserted.Contains(entry.Key)).Select(entry => entry.Value).ToList();
+            var known = await rows.FindAsync(model.Id, [.. others.Select(image => image.Sha256)], cancellationToken);
+            foreach (var image in others)
+            {
+                if (known.TryGetValue(new Sha256Key(image.Sha256), out var stored))
+                    tally.Repeat(image.FileName, image.Label, image.Split, stored.Label, stored.Split);
+                else
+                    tally.Refuse(image.FileName, "the same image was added and removed by others at this moment: upload it again");
+            }
+        }
+
+        packed.Clear();
+    }
+
+    private readonly record struct Candidate(string FileName, string Label, ImageSplit Split, byte[] Rented, int Length)
+    {
+        public ReadOnlySpan<byte> Bytes => Rented.AsSpan(0, Length);
+    }
+}

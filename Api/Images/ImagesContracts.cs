@@ -1,0 +1,66 @@
+using System.ComponentModel;
+using MlExperiments.Shared.Data;
+
+namespace MlExperiments.Api.Images;
+
+/// <summary>What an upload sends as multipart/form-data; the order of the fields does not matter.</summary>
+public sealed record UploadForm
+{
+    /// <summary>
+    /// Images (PNG, JPEG, GIF, BMP, WebP), all of the one label; or zips with a folder for each class: <c>cat/x.png</c>, or
+    /// <c>train/cat/x.png</c>, <c>validation/cat/y.png</c>, <c>test/cat/z.png</c>, all in one more folder if you like.
+    /// </summary>
+    public required IFormFileCollection Files { get; init; }
+
+    /// <summary>The images' class, 1 to 200 characters; zips name their own.</summary>
+    public string? Label { get; init; }
+
+    /// <summary>train (the default), validation or test; a zip's own split folders go before it.</summary>
+    [DefaultValue("train")]
+    public string? Split { get; init; }
+}
+
+/// <summary>What became of an upload's images.</summary>
+/// <param name="Accepted">Images that the model has now and had not before.</param>
+/// <param name="Duplicates">Images that were there already with the same label and split, in the model or earlier in this upload.</param>
+/// <param name="Refused">Files that were left out, each with the reason; the first 1,000 of them.</param>
+/// <param name="RefusedCount">How many were left out in all.</param>
+public sealed record UploadResponse(int Accepted, int Duplicates, IReadOnlyList<RefusedFile> Refused, int RefusedCount);
+
+/// <param name="File">Its name, within a zip its path.</param>
+/// <param name="Reason">Why it was left out, in words.</param>
+public sealed record RefusedFile(string File, string Reason);
+
+/// <param name="Sha256">Of the file's bytes, 64 lower-case hex digits.</param>
+/// <param name="Split">The split that its upload named.</param>
+/// <param name="FileName">The name that it was uploaded under.</param>
+/// <param name="Width">Pixels.</param>
+/// <param name="Height">Pixels.</param>
+/// <param name="Length">Bytes.</param>
+/// <param name="Content">Where the file itself is.</param>
+public sealed record ImageResponse(
+    Guid Id,
+    string Sha256,
+    string Label,
+    ImageSplit Split,
+    string FileName,
+    int Width,
+    int Height,
+    string MediaType,
+    int Length,
+    DateTimeOffset CreatedAt,
+    string Content);
+
+/// <summary>A model's images, counted.</summary>
+/// <param name="TotalBytes">Of all image files.</param>
+/// <param name="Uploaded">By the split that uploads named.</param>
+/// <param name="Resolved">By the split that the next experiments use; null, with the reason beside it, where they can't be trained.</param>
+/// <param name="NotTrainable">What is missing, as a sentence; null where nothing is.</param>
+/// <param name="Classes">In the order in which training counts them.</param>
+public sealed record ImagesSummary(
+    int Total, long TotalBytes, SplitCounts Uploaded, SplitCounts? Resolved, string? NotTrainable, IReadOnlyList<ClassSummary> Classes);
+
+/// <param name="Resolved">Null where the summary's is.</param>
+public sealed record ClassSummary(string Label, int Total, SplitCounts Uploaded, SplitCounts? Resolved);
+
+public sealed record SplitCounts(int Train, int Validation, int Test);

@@ -1,0 +1,29 @@
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Data;
+
+namespace MlExperiments.Api.Images;
+
+/// <summary>Splits as people write them: in form fields, in folder names, in rows.</summary>
+internal static class SplitWords
+{
+    public static string Word(this ImageSplit split) => split switch
+    {
+        ImageSplit.Train => Splits.Train,
+        ImageSplit.Validation => Splits.Validation,
+        _ => Splits.Test,
+    };
+
+    /// <summary>Reads <c>train</c>, <c>validation</c> (also <c>valid</c>, <c>val</c>) or <c>test</c>, without regard to case.</summary>
+    public static bool TryParse(string word, out ImageSplit split)
+    {
+        ImageSplit? parsed = word.Trim().ToLowerInvariant() switch
+        {
+            Splits.Train => ImageSplit.Train,
+            Splits.Validation or "valid" or "val" => ImageSplit.Validation,
+            Splits.Test => ImageSplit.Test,
+            _ => null,
+        };
+        split = parsed.GetValueOrDefault();
+        return parsed.HasValue;
+    }
+}

@@ -1,0 +1,90 @@
+using System.ComponentModel;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.EntityFrameworkCore;
+using MlExperiments.Api.Infrastructure;
+using MlExperiments.Shared.Data;
+
+namespace MlExperiments.Api.Studies;
+
+internal static class StudiesEndpoints
+{
+    private const string Example = """
+        "id": "01980c3f-0a0b-7c0d-8e0f-1a2b3c4d5e6f", "name": "Grid: 3 learningRate, 3 layers, 3 steps", "modelId": "01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d",
+        "dataSetVersionId": "01980c3e-5c2d-7e3f-8a4b-9c5d6e7f8a9b", "createdAt": "2026-03-01T09:00:00+00:00"
+        """;
+
+    public static void MapStudies(this IEndpointRouteBuilder routes)
+    {
+        var group = routes.MapGroup("/api/studies").WithTags("Studies");
+        group.MapGet("/", ListStudies)
+            .WithSummary("Lists studies, newest first")
+            .WithExamples(response: "{\"items\": [{" + Example + "}], \"nextCursor\": null}")
+            .Fails(400);
+        group.MapGet("/{id:guid}", GetStudy)
+            .WithSummary("One study: what it explores, its experiments by status, and how far it is")
+            .WithExamples(response: "{" + Example + """
+                , "definition": {"space": {"learningRate": [0.001, 0.01, 0.1], "layers": [1, 2, 4], "steps": [1000, 2000, 4000]}, "fixed": {},
+                                 "strategy": {"sampler": "grid"}, "objective": {"metric": "accuracy", "direction": "maximize"}, "limits": {}},
+                "experiments": {"draft": 0, "queued": 3, "running": 2, "completed": 22, "paused": 0, "cancelled": 0, "failed": 0, "pruned": 0},
+                "progress": 0.84, "estimatedSecondsLeft": 61}
+                """)
+            .Fails(404);
+    }
+
+    private static async Task<Results<Ok<Page<StudyResponse>>, ValidationProblem>> ListStudies(
+        [AsParameters] PageQuery page,
+        ExperimentsDbContext db,
+        [Description("Only studies of this model.")] Guid? modelId = null,
+        CancellationToken cancellationToken = default)
+    {
+        var list = $"studies {modelId}";
+        if (!Cursor.TryDecode<Position>(page, list, out var after, out var problem))
+            return problem;
+        var items = await db.Studies.AsNoTracking()
+            .Where(study => modelId == null || study.ModelId == modelId)
+            .Where(study => after == null || study.CreatedAt < after.CreatedAt || (study.CreatedAt == after.CreatedAt && study.Id < after.Id))
+            .OrderByDescending(study => study.CreatedAt).ThenByDescending(study => study.Id)
+            .Take(page.Size + 1)
+            .Select(study => new StudyResponse(study.Id, study.Name, study.ModelId, study.DataSetVersionId, study.CreatedAt))
+            .ToListAsync(cancellationToken);
+        return TypedResults.Ok(Pages.Cut(items, page, list, last => new Position(last.CreatedAt, last.Id)));
+    }
+
+    private static async Task<Results<Ok<StudyDetail>, ProblemHttpResult>> GetStudy(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken)
+    {
+        if (await db.Studies.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == id, cancellationToken) is not { } study)
+            return Problems.NotFound("study", id);
+        var statuses = await db.Experiments.Where(experiment => experiment.StudyId == id)
+            .GroupBy(experiment => experiment.Status)
+            .ToDictionaryAsync(group => group.Key, group => group.Count(), cancellationToken);
+        // Experiments on one trajectory share its steps: each trajectory counts up to its last milestone that is wanted.
+        var work = await db.Database.SqlQuery<Work>(
+            $"""
+            SELECT COALESCE(sum(total), 0)::double precision AS total,
+                   COALESCE(sum(CASE WHEN pending THEN LEAST(step, total) ELSE total END), 0)::double precision AS done,
+                   COALESCE(sum(speed) FILTER (WHERE pending), 0)::double precision AS speed
+            FROM (SELECT max(experiments.total_steps) AS total,
+                         bool_or(experiments.status IN ('draft', 'queued', 'running', 'paused')) AS pending,
+                         CASE WHEN bool_or(experiments.started_at IS NOT NULL) THEN trajectories.step ELSE 0 END AS step,
+                         CASE WHEN trajectories.status = 'running' THEN trajectories.steps_per_second ELSE 0 END AS speed
+                  FROM experiments JOIN trajectories ON trajectories.id = experiments.trajectory_id
+                  WHERE experiments.study_id = {id}
+                  GROUP BY trajectories.id) AS trajectories
+            """).ToListAsync(cancellationToken);
+        var (total, done, speed) = work[0];
+        return TypedResults.Ok(new StudyDetail(
+            study.Id,
+            study.Name,
+            study.ModelId,
+            study.DataSetVersionId,
+            study.CreatedAt,
+            study.Definition,
+            StatusCounts.All(statuses),
+            total == 0 ? 1 : Math.Round(done / total, 4),
+            speed > 0 ? Math.Round((total - done) / speed) : null));
+    }
+
+    private sealed record Work(double Total, double Done, double Speed);
+
+    private sealed record Position(DateTimeOffset CreatedAt, Guid Id);
+}

@@ -1,0 +1,216 @@
+using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using MlExperiments.Shared.Data;
+
+namespace MlExperiments.Shared.Contracts;
+
+/// <summary>An image as it is stored, before splits are resolved.</summary>
+/// <param name="Sha256">Of the file's bytes, 32 bytes.</param>
+/// <param name="Split">As uploaded.</param>
+/// <param name="Pack">The blob that holds the bytes, from <paramref name="Offset"/> on for <paramref name="Length"/> bytes.</param>
+public readonly record struct ManifestImage(byte[] Sha256, string Label, ImageSplit Split, string Pack, long Offset, int Length);
+
+/// <summary>
+/// What a data set version is made of, and where the bytes are: rows ordered by train, validation, test, and by hash within each.
+/// As a file it is a safetensors file (<see cref="Save"/>) of 56 bytes a row.
+/// </summary>
+public sealed class DataSetManifest
+{
+    private const string Format = "data-set-manifest-1";
+    private const int HashLength = SHA256.HashSizeInBytes;
+
+    private readonly byte[] hashes;
+    private readonly int[] labels;
+    private readonly int[] packs;
+    private readonly long[] offsets;
+    private readonly int[] lengths;
+
+    private DataSetManifest(
+        string[] classes, string[] packNames, int[] counts, byte[] hashes, int[] labels, int[] packs, long[] offsets, int[] lengths)
+    {
+        (Classes, Packs) = (classes, packNames);
+        (TrainCount, ValidationCount, TestCount) = (counts[0], counts[1], counts[2]);
+        (this.hashes, this.labels, this.packs, this.offsets, this.lengths) = (hashes, labels, packs, offsets, lengths);
+        Hash = ComputeHash();
+    }
+
+    /// <summary>
+    /// SHA-256 over each row's image hash, split and label, 64 lower-case hex digits: the same images with the same labels and splits
+    /// have it wherever their bytes are.
+    /// </summary>
+    public string Hash { get; }
+
+    /// <summary>The labels, each once, sorted ordinally.</summary>
+    public IReadOnlyList<string> Classes { get; }
+
+    /// <summary>The blobs that hold the images.</summary>
+    public IReadOnlyList<string> Packs { get; }
+
+    public int TrainCount { get; }
+    public int ValidationCount { get; }
+    public int TestCount { get; }
+    public int Count => labels.Length;
+
+    /// <summary>SHA-256 of the row's image file, 32 bytes.</summary>
+    public ReadOnlySpan<byte> Sha256(int row) => hashes.AsSpan(row * HashLength, HashLength);
+
+    /// <summary>The row's place in <see cref="Classes"/>.</summary>
+    public int Label(int row) => labels[row];
+
+    public ImageSplit Split(int row) =>
+        row < TrainCount ? ImageSplit.Train : row < TrainCount + ValidationCount ? ImageSplit.Validation : ImageSplit.Test;
+
+    /// <summary>Where the bytes are: a place in <see cref="Packs"/>, and the offset and length in that blob.</summary>
+    public (int Pack, long Offset, int Length) Location(int row) => (packs[row], offsets[row], lengths[row]);
+
+    /// <summary>Resolves the splits (<see cref="SplitResolution"/>) and orders the rows.</summary>
+    /// <param name="images">A model's images, each hash once, in any order.</param>
+    /// <param name="reason">Where false: what is missing, as a sentence.</param>
+    public static bool TryCreate(
+        IReadOnlyList<ManifestImage> images,
+        [NotNullWhen(true)] out DataSetManifest? manifest,
+        [NotNullWhen(false)] out string? reason)
+    {
+        manifest = null;
+        string[] classes = [.. images.Select(image => image.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        if (images.Count == 0)
+            reason = "The model has no images: upload some first.";
+        else if (classes.Length < 2)
+            reason = $"All images have the label \"{classes[0]}\"; to tell classes apart takes images of at least two.";
+        else if (SplitResolution.TryResolve(images, out var splits, out reason))
+            manifest = Create(images, splits, classes);
+        return manifest is not null;
+    }
+
+    /// <summary>Writes the manifest as a file, which appears whole or not at all.</summary>
+    /// <param name="path">In a folder that exists.</param>
+    public void Save(string path)
+    {
+        var metadata = new Dictionary<string, string>
+        {
+            ["format"] = Format,
+            ["classes"] = JsonSerializer.Serialize(Classes),
+            ["packs"] = JsonSerializer.Serialize(Packs),
+            ["counts"] = string.Create(CultureInfo.InvariantCulture, $"[{TrainCount},{ValidationCount},{TestCount}]"),
+            ["dataSetHash"] = Hash,
+        };
+        using var file = new SafetensorsWriter(
+            path,
+            [
+                new("offsets", SafetensorsType.I64, [Count]),
+                new("labels", SafetensorsType.I32, [Count]),
+                new("packs", SafetensorsType.I32, [Count]),
+                new("lengths", SafetensorsType.I32, [Count]),
+                new("sha256", SafetensorsType.U8, [Count, HashLength]),
+            ],
+            metadata);
+        file.Write("offsets", 0, MemoryMarshal.AsBytes(offsets.AsSpan()));
+        file.Write("labels", 0, MemoryMarshal.AsBytes(labels.AsSpan()));
+        file.Write("packs", 0, MemoryMarshal.AsBytes(packs.AsSpan()));
+        file.Write("lengths", 0, MemoryMarshal.AsBytes(lengths.AsSpan()));
+        file.Write("sha256", 0, hashes);
+        file.Commit();
+    }
+
+    /// <summary>Reads a manifest's file.</summary>
+    /// <exception cref="InvalidDataException">It is none, or a damaged one.</exception>
+    /// <exception cref="IOException">It can't be read.</exception>
+    public static DataSetManifest Open(string path)
+    {
+        using var file = SafetensorsReader.Open(path);
+        if (file.RequiredMetadata("format") != Format)
+            throw new InvalidDataException($"{path}: The format is '{file.RequiredMetadata("format")}', not '{Format}'.");
+        var manifest = new DataSetManifest(
+            Json<string[]>("classes"),
+            Json<string[]>("packs"),
+            Json<int[]>("counts"),
+            file.ReadAll<byte>(file.Tensor("sha256", SafetensorsType.U8, 2)),
+            Column("labels"),
+            Column("packs"),
+            file.ReadAll<long>(file.Tensor("offsets", SafetensorsType.I64, 1)),
+            Column("lengths"));
+        // The constructor hashed what was read: what is equal to the promised hash was neither cut nor altered.
+        return manifest.Hash == file.RequiredMetadata("dataSetHash")
+            ? manifest
+            : throw new InvalidDataException($"{path}: The rows don't have the hash that the file promises; it was altered.");
+
+        int[] Column(string name) => file.ReadAll<int>(file.Tensor(name, SafetensorsType.I32, 1));
+
+        T Json<T>(string name)
+        {
+            try
+            {
+                return JsonSerializer.Deserialize<T>(file.RequiredMetadata(name)) ?? throw new JsonException("null");
+            }
+            catch (JsonException exception)
+            {
+                throw new InvalidDataException($"{path}: The metadata '{name}' can't be read: {exception.Message}", exception);
+            }
+        }
+    }
+
+    private static DataSetManifest Create(IReadOnlyList<ManifestImage> images, ImageSplit[] splits, string[] classes)
+    {
+        var order = Enumerable.Range(0, images.Count).ToArray();
+        Array.Sort(order, (left, right) => splits[left] != splits[right]
+            ? splits[left].CompareTo(splits[right])
+            : images[left].Sha256.AsSpan().SequenceCompareTo(images[right].Sha256));
+
+        var counts = new int[3];
+        var hashes = new byte[images.Count * HashLength];
+        var (labels, packs, lengths) = (new int[images.Count], new int[images.Count], new int[images.Count]);
+        var offsets = new long[images.Count];
+        var classPlaces = classes.Select((name, place) => (name, place)).ToDictionary(entry => entry.name, entry => entry.place, StringComparer.Ordinal);
+        var packPlaces = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (var row = 0; row < order.Length; row++)
+        {
+            var image = images[order[row]];
+            counts[(int)splits[order[row]]]++;
+            image.Sha256.CopyTo(hashes, row * HashLength);
+            labels[row] = classPlaces[image.Label];
+            if (!packPlaces.TryGetValue(image.Pack, out packs[row]))
+                packPlaces.Add(image.Pack, packs[row] = packPlaces.Count);
+            offsets[row] = image.Offset;
+            lengths[row] = image.Length;
+        }
+
+        return new DataSetManifest(classes, [.. packPlaces.Keys], counts, hashes, labels, packs, offsets, lengths);
+    }
+
+    private string ComputeHash()
+    {
+        var rows = labels.Length;
+        if (hashes.Length != rows * HashLength || packs.Length != rows || offsets.Length != rows || lengths.Length != rows)
+            throw new InvalidDataException("A data set manifest's columns have different lengths.");
+        if ((long)TrainCount + ValidationCount + TestCount != rows || TrainCount < 0 || ValidationCount < 0 || TestCount < 0)
+            throw new InvalidDataException($"A data set manifest's splits don't add up to its {rows} rows.");
+        if (labels.AsSpan().ContainsAnyExceptInRange(0, Classes.Count - 1) || packs.AsSpan().ContainsAnyExceptInRange(0, Packs.Count - 1))
+            throw new InvalidDataException("A data set manifest's row has a label or a pack that is not in its list.");
+
+        // Each row: 32 bytes of hash, the split's number, the label's length in bytes (int32, little-endian), the label in UTF-8.
+        byte[][] names = [.. Classes.Select(name =>
+        {
+            var text = Encoding.UTF8.GetBytes(name);
+            var prefixed = new byte[sizeof(int) + text.Length];
+            BinaryPrimitives.WriteInt32LittleEndian(prefixed, text.Length);
+            text.CopyTo(prefixed, sizeof(int));
+            return prefixed;
+        })];
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Span<byte> split = stackalloc byte[1];
+        for (var row = 0; row < rows; row++)
+        {
+            split[0] = (byte)Split(row);
+            hash.AppendData(Sha256(row));
+            hash.AppendData(split);
+            hash.AppendData(names[labels[row]]);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}

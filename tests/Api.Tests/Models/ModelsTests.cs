@@ -1,0 +1,147 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+
+namespace MlExperiments.Api.Tests.Models;
+
+public sealed class ModelsTests : ApiFixture
+{
+    [Test]
+    public async Task Create_WithANameOnly_HasTheDefaultInputSize()
+    {
+        var name = Unique();
+        var response = await Client.PostAsJsonAsync("/api/models", new { name = $"  {name} " });
+        var model = await JsonAsync(response);
+
+        Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.Created), model.ToString());
+        Assert.That(model.GetProperty("name").GetString(), Is.EqualTo(name));
+        Assert.That(model.GetProperty("inputSize").ToString(), Is.EqualTo("""{"width":28,"height":28,"channels":1}"""));
+        Assert.That(model.GetProperty("bestAccuracy").ValueKind, Is.EqualTo(JsonValueKind.Null), "fields are there when they are null");
+        Assert.That(model.GetProperty("experiments").GetProperty("draft").GetInt32(), Is.Zero);
+        Assert.That((await JsonAsync(await Client.GetAsync(response.Headers.Location))).ToString(), Is.EqualTo(model.ToString()));
+    }
+
+    [Test]
+    public async Task Create_WithANameThatIsTakenInAnotherCase_Gives409()
+    {
+        var name = Unique();
+        await Client.PostAsJsonAsync("/api/models", new { name });
+
+        await ProblemAsync(await Client.PostAsJsonAsync("/api/models", new { name = name.ToUpperInvariant() }), HttpStatusCode.Conflict);
+    }
+
+    [TestCase("{}", "name")]
+    [TestCase("""{"name": ""}""", "name")]
+    [TestCase("""{"name": " \t"}""", "name")]
+    [TestCase("""{"name": "a\u0000b"}""", "name")]
+    [TestCase("""{"name": 3}""", "name")]
+    [TestCase("""{"name": "a", "colour": "red"}""", "colour")]
+    [TestCase("""{"name": "a", "name": "b"}""", "name")]
+    [TestCase("""{"name": "a", "inputSize": {"width": 7}}""", "inputSize.width")]
+    [TestCase("""{"name": "a", "inputSize": {"height": 225}}""", "inputSize.height")]
+    [TestCase("""{"name": "a", "inputSize": {"channels": 2}}""", "inputSize.channels")]
+    [TestCase("""{"name": "a", "inputSize": {"width": 28.5}}""", "inputSize.width")]
+    [TestCase("""{"name": "a", "inputSize": {"depth": 3}}""", "inputSize.depth")]
+    public async Task Create_WithAWrongField_NamesIt(string body, string field) =>
+        await InvalidAsync(await PostRawAsync("/api/models", body), field);
+
+    [TestCase("{\"name\": \"a\"")]
+    [TestCase("[]")]
+    [TestCase("")]
+    [TestCase("null")]
+    [TestCase("{\"name\": \"\\ud800\"}")]
+    public async Task Create_WithoutAReadableBody_Gives400InWords(string body) =>
+        await ProblemAsync(await PostRawAsync("/api/models", body), HttpStatusCode.BadRequest);
+
+    [Test]
+    public async Task Create_WithAnotherContentType_Gives415() =>
+        await ProblemAsync(await PostRawAsync("/api/models", "name=a", "application/x-www-form-urlencoded"), HttpStatusCode.UnsupportedMediaType);
+
+    [Test]
+    public async Task Put_OnModels_Gives405() =>
+        await ProblemAsync(await Client.PutAsJsonAsync("/api/models", new { }), HttpStatusCode.MethodNotAllowed);
+
+    [Test]
+    public async Task Create_ByAPageOfAnotherSite_Gives403()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/models") { Content = JsonContent.Create(new { name = Unique() }) };
+        request.Headers.Add("Origin", "https://elsewhere.example");
+
+        await ProblemAsync(await Client.SendAsync(request), HttpStatusCode.Forbidden);
+    }
+
+    [TestCase("limit=0", "limit")]
+    [TestCase("limit=501", "limit")]
+    [TestCase("limit=many", "limit")]
+    [TestCase("cursor=abc", "cursor")]
+    [TestCase("cursor=!", "cursor")]
+    [TestCase("order=size", "order")]
+    public async Task List_WithAWrongParameter_NamesIt(string query, string field) =>
+        await InvalidAsync(await Client.GetAsync($"/api/models?{query}"), field);
+
+    [TestCase("newest")]
+    [TestCase("name")]
+    public async Task List_PageByPage_ShowsEachModelOnce(string order)
+    {
+        var names = Enumerable.Range(0, 5).Select(_ => Unique()).ToList();
+        foreach (var name in names)
+            await Client.PostAsJsonAsync("/api/models", new { name });
+
+        var seen = await AllAsync($"/api/models?limit=2&order={order}");
+
+        Assert.That(seen, Is.Unique.And.SupersetOf(names));
+        var ours = seen.Where(name => names.Contains(name!));
+        Assert.That(ours, Is.EqualTo(order == "name" ? names.Order(StringComparer.Ordinal) : names.AsEnumerable().Reverse()));
+    }
+
+    [Test]
+    public async Task Cursor_OfAnotherOrderOrTamperedWith_IsRefused()
+    {
+        foreach (var name in new[] { Unique(), Unique() })
+            await Client.PostAsJsonAsync("/api/models", new { name });
+        var cursor = (await JsonAsync(await Client.GetAsync("/api/models?limit=1"))).GetProperty("nextCursor").GetString()!;
+
+        await InvalidAsync(await Client.GetAsync($"/api/models?limit=1&order=name&cursor={cursor}"), "cursor");
+        await InvalidAsync(await Client.GetAsync($"/api/models?limit=1&cursor={cursor[..^4]}AAAA"), "cursor");
+    }
+
+    [Test]
+    public async Task Rename_ToAFreeAndATakenName_GivesItAnd409()
+    {
+        var taken = Unique();
+        await Client.PostAsJsonAsync("/api/models", new { name = taken });
+        var id = (await JsonAsync(await Client.PostAsJsonAsync("/api/models", new { name = Unique() }))).GetProperty("id").GetGuid();
+        var name = Unique();
+
+        Assert.That((await JsonAsync(await Client.PatchAsJsonAsync($"/api/models/{id}", new { name }))).GetProperty("name").GetString(), Is.EqualTo(name));
+        await ProblemAsync(await Client.PatchAsJsonAsync($"/api/models/{id}", new { name = taken }), HttpStatusCode.Conflict);
+        await InvalidAsync(await Client.PatchAsJsonAsync($"/api/models/{id}", new { name = "" }), "name");
+        await ProblemAsync(await Client.PatchAsJsonAsync($"/api/models/{Guid.NewGuid()}", new { name = Unique() }), HttpStatusCode.NotFound);
+    }
+
+    [Test]
+    public async Task Delete_Twice_Gives204Then404()
+    {
+        var id = (await JsonAsync(await Client.PostAsJsonAsync("/api/models", new { name = Unique() }))).GetProperty("id").GetGuid();
+
+        Assert.That((await Client.DeleteAsync($"/api/models/{id}")).StatusCode, Is.EqualTo(HttpStatusCode.NoContent));
+        await ProblemAsync(await Client.DeleteAsync($"/api/models/{id}"), HttpStatusCode.NotFound);
+        await ProblemAsync(await Client.GetAsync($"/api/models/{id}"), HttpStatusCode.NotFound);
+    }
+
+    private async Task<List<string?>> AllAsync(string path)
+    {
+        var names = new List<string?>();
+        string? cursor = null;
+        do
+        {
+            var page = await JsonAsync(await Client.GetAsync(cursor is null ? path : $"{path}&cursor={cursor}"));
+            names.AddRange(page.GetProperty("items").EnumerateArray().Select(item => item.GetProperty("name").GetString()));
+            cursor = page.GetProperty("nextCursor").GetString();
+        }
+        while (cursor is not null);
+        return names;
+    }
+
+    private static string Unique() => $"model {Guid.NewGuid():N}";
+}

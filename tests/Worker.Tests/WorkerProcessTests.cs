@@ -1,0 +1,265 @@
+using System.Diagnostics;
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Imaging;
+using MlExperiments.Testing;
+using Microsoft.EntityFrameworkCore;
+
+namespace MlExperiments.Worker.Tests;
+
+/// <summary>Real worker processes with real trainers: sharing, draining, dying and going on.</summary>
+[TestFixture]
+public sealed class WorkerProcessTests
+{
+    private const int Long = 1500;
+    private static readonly (string, string) FrequentCheckpoints = ("CheckpointEvery", "00:00:00.3");
+
+    private WorkerStack _stack = null!;
+
+    [SetUp]
+    public async Task SetUp() => _stack = await WorkerStack.CreateAsync();
+
+    [TearDown]
+    public async Task TearDown() => await _stack.DisposeAsync();
+
+    [Test]
+    public async Task Milestones_OfOneTrajectory_EqualSeparateRuns()
+    {
+        int[] steps = [30, 60, 120];
+        var shared = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, steps);
+        List<Trajectory> separate = [];
+        foreach (var step in steps)
+            separate.Add(await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [step]));
+        _stack.StartWorker("anna", ("Slots", "2"));
+
+        for (var place = 0; place < steps.Length; place++)
+        {
+            var milestone = await _stack.WhenFinalAsync(shared.Id, steps[place]);
+            var run = await _stack.WhenFinalAsync(separate[place].Id, steps[place]);
+            Assert.Multiple(() =>
+            {
+                Assert.That(milestone.Status, Is.EqualTo(ExperimentStatus.Completed), milestone.Error);
+                Assert.That(milestone.WeightsHash, Is.EqualTo(run.WeightsHash));
+                Assert.That(milestone.Accuracy, Is.EqualTo(run.Accuracy));
+                Assert.That(milestone.Loss, Is.EqualTo(run.Loss));
+                Assert.That(milestone.Reproducible, Is.True);
+            });
+        }
+
+        var attempts = await _stack.AttemptsAsync(shared.Id);
+        Assert.That(attempts.Select(attempt => attempt.Outcome), Is.EqualTo(new AttemptOutcome?[] { AttemptOutcome.Completed }));
+    }
+
+    [Test]
+    public async Task AddedMilestone_GoesOnFromTheStoredCheckpoint_AndEqualsARunOfItsOwn()
+    {
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [60]);
+        var whole = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [150]);
+        _stack.StartWorker("anna");
+        await _stack.WhenFinalAsync(trajectory.Id, 60);
+        await _stack.Rows.AddExperimentAsync(trajectory, WorkerStack.Small, 150);
+
+        var added = await _stack.WhenFinalAsync(trajectory.Id, 150);
+        var run = await _stack.WhenFinalAsync(whole.Id, 150);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(added.WeightsHash, Is.EqualTo(run.WeightsHash));
+            Assert.That(_stack.AttemptsAsync(trajectory.Id).Result[^1].FromStep, Is.EqualTo(60));
+            Assert.That(added.SavedSeconds, Is.GreaterThan(0));
+        });
+    }
+
+    [Test]
+    public async Task KilledWorker_AnotherGoesOnFromItsCheckpoint_WithTheSameResult()
+    {
+        var undisturbed = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
+        var first = _stack.StartWorker("first", FrequentCheckpoints);
+        var expected = await _stack.WhenFinalAsync(undisturbed.Id, Long);
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
+        await CheckpointOfAsync(trajectory.Id);
+        var trainers = ChildrenOf(first.Id);
+
+        await first.KillAsync();
+        _stack.StartWorker("second", FrequentCheckpoints);
+        var experiment = await _stack.WhenFinalAsync(trajectory.Id, Long);
+
+        var attempts = await _stack.AttemptsAsync(trajectory.Id);
+        Assert.Multiple(() =>
+        {
+            Assert.That(experiment.Status, Is.EqualTo(ExperimentStatus.Completed), experiment.Error);
+            Assert.That(experiment.WeightsHash, Is.EqualTo(expected.WeightsHash));
+            Assert.That(experiment.Accuracy, Is.EqualTo(expected.Accuracy));
+            Assert.That(attempts.Select(attempt => attempt.Outcome), Is.EqualTo(new AttemptOutcome?[] { AttemptOutcome.Lost, AttemptOutcome.Completed }));
+            Assert.That(attempts[1].WorkerName, Is.EqualTo("second"));
+            Assert.That(attempts[1].FromStep, Is.GreaterThan(0));
+            Assert.That(trainers, Is.Not.Empty);
+        });
+        await Eventually.IsTrueAsync("the killed worker's trainers to end", WorkerStack.Patience, () => Task.FromResult(trainers.All(HasEnded)));
+    }
+
+    [Test]
+    public async Task TerminatedWorker_DrainsWithACheckpoint_AndAnotherGoesOn()
+    {
+        var undisturbed = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
+        var first = _stack.StartWorker("first");
+        var expected = await _stack.WhenFinalAsync(undisturbed.Id, Long);
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
+        await _stack.WhenAsync(
+            "its first steps",
+            db => db.MetricPoints.CountAsync(point => point.TrajectoryId == trajectory.Id),
+            points => points > 0);
+
+        var clock = Stopwatch.StartNew();
+        var exitCode = await first.StopAsync(TimeSpan.FromSeconds(30));
+        var drained = clock.Elapsed;
+
+        var drain = (await _stack.AttemptsAsync(trajectory.Id)).Single();
+        await using (var db = _stack.Database.NewContext())
+        {
+            Assert.Multiple(() =>
+            {
+                Assert.That(exitCode, Is.Zero);
+                Assert.That(drain.Outcome, Is.EqualTo(AttemptOutcome.Drained));
+                Assert.That(drain.ToStep, Is.GreaterThan(0).And.LessThan(Long));
+                Assert.That(db.Trajectories.Single(row => row.Id == trajectory.Id).Status, Is.EqualTo(TrajectoryStatus.Waiting));
+                Assert.That(db.Experiments.Single(row => row.TrajectoryId == trajectory.Id).Status, Is.EqualTo(ExperimentStatus.Queued));
+                Assert.That(db.Workers.Single(worker => worker.Name == "first").StoppedAt, Is.Not.Null);
+            });
+        }
+
+        _stack.StartWorker("second");
+        var experiment = await _stack.WhenFinalAsync(trajectory.Id, Long);
+        Assert.Multiple(() =>
+        {
+            Assert.That(experiment.WeightsHash, Is.EqualTo(expected.WeightsHash));
+            Assert.That(_stack.AttemptsAsync(trajectory.Id).Result[^1].FromStep, Is.EqualTo(drain.ToStep));
+        });
+        await TestContext.Out.WriteLineAsync($"Drained in {drained.TotalSeconds:0.00} s");
+    }
+
+    [Test]
+    public async Task KilledTrainer_CostsItsTrajectoryAnAttempt_AndTheNeighbourNothing()
+    {
+        var worker = _stack.StartWorker("anna", ("Slots", "2"), FrequentCheckpoints);
+        var one = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
+        var two = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
+        await CheckpointOfAsync(one.Id);
+        await CheckpointOfAsync(two.Id);
+
+        using (var trainer = Process.GetProcessById(ChildrenOf(worker.Id)[0]))
+            trainer.Kill();
+        var first = await _stack.WhenFinalAsync(one.Id, Long);
+        var second = await _stack.WhenFinalAsync(two.Id, Long);
+
+        var outcomes = (await _stack.AttemptsAsync(one.Id)).Concat(await _stack.AttemptsAsync(two.Id)).Select(attempt => attempt.Outcome).ToList();
+        Assert.Multiple(() =>
+        {
+            Assert.That(first.WeightsHash, Is.EqualTo(second.WeightsHash).And.Not.Null);
+            Assert.That(outcomes.Count(outcome => outcome == AttemptOutcome.Crashed), Is.EqualTo(1));
+            Assert.That(outcomes.Count(outcome => outcome == AttemptOutcome.Completed), Is.EqualTo(2));
+        });
+    }
+
+    [TestCase("/bin/sh", "-c|echo out of luck >&2; exit 7", "code 7", "out of luck")]
+    [TestCase("/bin/sh", "-c|kill -SEGV $$", "signal 11", "")]
+    [TestCase("/bin/sh", "-c|echo '{\"type\":\"ready\",\"engine\":\"none\",\"engineVersion\":\"0\",\"device\":\"cpu\"}'; cat > /dev/null", "said nothing", "")]
+    [TestCase("/bin/sh", "-c|cat > /dev/null", "not ready", "")]
+    public async Task TrainerThatCannotTrain_FailsItsExperimentsWithTheReason(string command, string arguments, string reason, string log)
+    {
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [10]);
+        List<(string, string)> options = [("TrainerCommand", command), ("TrainerSilence", "00:00:01")];
+        options.AddRange(arguments.Split('|').Select((argument, place) => ($"TrainerArguments__{place}", argument)));
+        _stack.StartWorker("anna", [.. options]);
+
+        var experiment = await _stack.WhenFinalAsync(trajectory.Id, 10);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(experiment.Status, Is.EqualTo(ExperimentStatus.Failed));
+            Assert.That(experiment.Error, Does.Contain(reason).And.Contain(log).And.Contain("3 lost attempts"));
+            Assert.That(_stack.AttemptsAsync(trajectory.Id).Result, Has.Count.EqualTo(3));
+        });
+    }
+
+    [Test]
+    public async Task Prediction_IsAnsweredWhileTheOnlySlotTrains()
+    {
+        var trained = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [300]);
+        _stack.StartWorker("anna");
+        var experiment = await _stack.WhenFinalAsync(trained.Id, 300);
+        var training = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [1_000_000]);
+        await _stack.WhenAsync("its first steps", db => db.MetricPoints.CountAsync(point => point.TrajectoryId == training.Id), points => points > 0);
+
+        var right = 0;
+        for (var digit = 0; digit < 10; digit++)
+        {
+            var prediction = new Prediction
+            {
+                ModelId = _stack.Rows.Model.Id,
+                ExperimentId = experiment.Id,
+                Status = PredictionStatus.Waiting,
+                Pixels = DigitPainter.Paint(digit, variant: 1000 + digit),
+                FileName = "digit.png",
+                CreatedAt = TimeProvider.System.GetUtcNow(),
+            };
+            await using (var db = _stack.Database.NewContext())
+            {
+                db.Predictions.Add(prediction);
+                await db.SaveChangesAsync();
+                await db.Database.ExecuteSqlAsync($"SELECT pg_notify({PredictionChannels.Asked}, {prediction.Id.ToString()})");
+            }
+
+            var answered = await _stack.WhenAsync(
+                "an answer",
+                db => db.Predictions.AsNoTracking().SingleAsync(row => row.Id == prediction.Id),
+                row => row.Status is PredictionStatus.Completed or PredictionStatus.Failed);
+            Assert.Multiple(() =>
+            {
+                Assert.That(answered.Status, Is.EqualTo(PredictionStatus.Completed), answered.Error);
+                Assert.That(answered.Probabilities?.Sum(), Is.EqualTo(1).Within(1e-4));
+                Assert.That(answered.Pixels, Is.Empty);
+            });
+            if (answered.Probabilities!.Index().MaxBy(entry => entry.Item).Index == digit)
+                right++;
+        }
+
+        await using var check = _stack.Database.NewContext();
+        Assert.Multiple(() =>
+        {
+            Assert.That(check.Trajectories.Single(row => row.Id == training.Id).Status, Is.EqualTo(TrajectoryStatus.Running));
+            Assert.That(right, Is.GreaterThanOrEqualTo(7));
+        });
+    }
+
+    [Test]
+    public async Task DeletedModel_IsLeftByItsWorker_WhichGoesOnWithOthers()
+    {
+        var other = await TestModel.AddWithDigitsAsync(_stack.Database, _stack.BlobFolder, perClass: 5);
+        var worker = _stack.StartWorker("anna");
+        var doomed = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [1_000_000]);
+        await _stack.WhenAsync("its first steps", db => db.MetricPoints.CountAsync(point => point.TrajectoryId == doomed.Id), points => points > 0);
+
+        await using (var db = _stack.Database.NewContext())
+            await db.Models.Where(model => model.Id == _stack.Rows.Model.Id).ExecuteDeleteAsync();
+        var next = await other.AddTrajectoryAsync(WorkerStack.Small, [20]);
+
+        Assert.That((await _stack.WhenFinalAsync(next.Id, 20)).Status, Is.EqualTo(ExperimentStatus.Completed));
+        Assert.That(worker.HasExited, Is.False);
+    }
+
+    private Task<int> CheckpointOfAsync(Guid trajectoryId) =>
+        _stack.WhenAsync(
+            "a checkpoint",
+            db => db.Checkpoints.CountAsync(checkpoint => checkpoint.TrajectoryId == trajectoryId),
+            checkpoints => checkpoints > 0);
+
+    private static List<int> ChildrenOf(int processId) =>
+        [
+            .. Directory.EnumerateDirectories($"/proc/{processId}/task")
+                .SelectMany(thread => File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                .Select(int.Parse),
+        ];
+
+    private static bool HasEnded(int processId) => !Directory.Exists($"/proc/{processId}");
+}

@@ -1,0 +1,110 @@
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Queue;
+using MlExperiments.Testing;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace MlExperiments.Worker.Tests;
+
+/// <summary>A database, blobs and a model of drawn digits, for real worker processes to train.</summary>
+internal sealed class WorkerStack : IAsyncDisposable
+{
+    /// <summary>A network that trains a step in about a millisecond.</summary>
+    public static readonly TrajectoryParameters Small = new() { LearningRate = 0.003, Layers = 1, Filters = 4, DenseUnits = 16, BatchSize = 16 };
+
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
+    private readonly DirectoryInfo _folder;
+    private readonly List<ServiceProcess> _workers = [];
+
+    private WorkerStack(TestDatabase database, DirectoryInfo folder, Rows rows)
+    {
+        Database = database;
+        _folder = folder;
+        Rows = rows;
+    }
+
+    public TestDatabase Database { get; }
+    public Rows Rows { get; }
+    public string BlobFolder => BlobFolderIn(_folder);
+
+    public static async Task<WorkerStack> CreateAsync()
+    {
+        var database = await TestDatabase.CreateAsync();
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", database.ConnectionString)]);
+        builder.Services.AddDatabase(builder.Configuration).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning)).AddJobQueue(createTables: true);
+        using (var host = builder.Build())
+            await host.Services.GetRequiredService<IJobQueue>().MigrateAsync(CancellationToken.None);
+        var folder = Directory.CreateTempSubdirectory("mlexperiments-worker-test-");
+        return new WorkerStack(database, folder, await TestModel.AddWithDigitsAsync(database, BlobFolderIn(folder)));
+    }
+
+    public ServiceProcess StartWorker(string name, params (string Name, string Value)[] options)
+    {
+        var environment = new Dictionary<string, string?>
+        {
+            ["ConnectionStrings__Database"] = Database.ConnectionString,
+            ["Blobs__Folder"] = BlobFolder,
+            ["Worker__Name"] = name,
+            ["Worker__Folder"] = Path.Combine(_folder.FullName, name),
+            ["Worker__Slots"] = "1",
+            ["Worker__EvaluateEvery"] = "50",
+            ["Worker__Lease"] = "00:00:04",
+            ["Worker__RenewEvery"] = "00:00:00.5",
+            ["Worker__LeaseMargin"] = "00:00:01",
+            ["Worker__SweepEvery"] = "00:00:00.5",
+        };
+        foreach (var (option, value) in options)
+            environment[$"Worker__{option}"] = value;
+        var worker = ServiceProcess.Start("Worker", environment);
+        _workers.Add(worker);
+        return worker;
+    }
+
+    public async Task<Experiment> WhenFinalAsync(Guid trajectoryId, int steps)
+    {
+        var experiment = await Eventually.GetAsync(
+            $"the experiment of {steps} steps to end",
+            Patience,
+            async () =>
+            {
+                await using var db = Database.NewContext();
+                return await db.Experiments.AsNoTracking().SingleAsync(row => row.TrajectoryId == trajectoryId && row.TotalSteps == steps);
+            },
+            row => row.Status.IsFinal());
+        return experiment;
+    }
+
+    public async Task<T> WhenAsync<T>(string what, Func<ExperimentsDbContext, Task<T>> ask, Func<T, bool> accept) =>
+        await Eventually.GetAsync(
+            what,
+            Patience,
+            async () =>
+            {
+                await using var db = Database.NewContext();
+                return await ask(db);
+            },
+            accept);
+
+    /// <summary>The attempts, once the last one has ended.</summary>
+    public Task<List<Attempt>> AttemptsAsync(Guid trajectoryId) =>
+        WhenAsync(
+            "the last attempt's end",
+            db => db.Attempts.AsNoTracking().Where(attempt => attempt.TrajectoryId == trajectoryId).OrderBy(attempt => attempt.Fence).ToListAsync(),
+            attempts => attempts.All(attempt => attempt.Outcome is not null));
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var worker in _workers)
+            await worker.DisposeAsync();
+        await Database.DisposeAsync();
+        _folder.Delete(recursive: true);
+    }
+
+    private static string BlobFolderIn(DirectoryInfo folder) => Path.Combine(folder.FullName, "blobs");
+}
