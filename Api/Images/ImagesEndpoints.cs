@@ -49,7 +49,7 @@ internal static class ImagesEndpoints
         routes.MapGet("/api/images/{id:guid}/content", GetImageContent)
             .WithTags("Images")
             .WithSummary("An image's file, byte for byte as it was uploaded")
-            .Produces(StatusCodes.Status200OK, contentType: "image/png", additionalContentTypes: ["image/jpeg", "image/gif", "image/bmp", "image/webp"])
+            .Produces<Stream>(StatusCodes.Status200OK, "image/png", "image/jpeg", "image/gif", "image/bmp", "image/webp")
             .Produces(StatusCodes.Status304NotModified)
             .Fails(404);
     }
