@@ -118,10 +118,11 @@ run_project() {
     read -r passed failed skipped < <(tail -n 1 "$WORK/$name.txt")
     sed '$d' "$WORK/$name.txt"
   fi
-  if ((failed == 0 && (status != 0 || passed + skipped == 0))) && ! no_match "$status" "$((passed + skipped))"; then
+  if grep -qF 'Test Run Aborted' "$log" \
+    || { ((failed == 0 && (status != 0 || passed + skipped == 0))) && ! no_match "$status" "$((passed + skipped))"; }; then
     tail -n 40 "$log"
-    say "Failed: $name ended with status $status after $((passed + skipped)) tests (see above)"
-    failed=1
+    say "Failed: $name ended with status $status after $((passed + failed + skipped)) tests (see above)"
+    failed=$((failed + 1))
   fi
   PASSED=$((PASSED + passed))
   FAILED=$((FAILED + failed))

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace MlExperiments.Training.Cli;
 
-/// <summary>The commands of the executable: <c>train</c> and <c>test</c> for people, <c>serve</c> for workers.</summary>
+/// <summary>The commands of the executable: <c>train</c>, <c>test</c> and <c>digits</c> for people, <c>serve</c> for workers.</summary>
 internal static class CommandLine
 {
     /// <summary>The shell's code for a process that Ctrl-C ended.</summary>
@@ -17,6 +17,7 @@ internal static class CommandLine
             TrainVerb.Create(),
             TestVerb.Create(),
             ServeVerb.Create(),
+            DigitsVerb.Create(),
         };
         return root.Parse(args).Invoke(new() { EnableDefaultExceptionHandler = false });
     }
