@@ -6,7 +6,7 @@ namespace MlExperiments.Shared.Blobs;
 /// <param name="ownsHandle">Whether disposing of the stream closes the file.</param>
 internal sealed class FileRangeStream(SafeFileHandle handle, long offset, long length, bool ownsHandle) : Stream
 {
-    private long position;
+    private long _position;
 
     public override bool CanRead => true;
     public override bool CanSeek => true;
@@ -15,18 +15,18 @@ internal sealed class FileRangeStream(SafeFileHandle handle, long offset, long l
 
     public override long Position
     {
-        get => position;
+        get => _position;
         set
         {
             ArgumentOutOfRangeException.ThrowIfNegative(value);
-            position = value;
+            _position = value;
         }
     }
 
     public override int Read(Span<byte> buffer)
     {
-        var count = RandomAccess.Read(handle, buffer[..Fit(buffer.Length)], offset + position);
-        position += count;
+        var count = RandomAccess.Read(handle, buffer[..Fit(buffer.Length)], offset + _position);
+        _position += count;
         return count;
     }
 
@@ -34,8 +34,8 @@ internal sealed class FileRangeStream(SafeFileHandle handle, long offset, long l
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var count = await RandomAccess.ReadAsync(handle, buffer[..Fit(buffer.Length)], offset + position, cancellationToken);
-        position += count;
+        var count = await RandomAccess.ReadAsync(handle, buffer[..Fit(buffer.Length)], offset + _position, cancellationToken);
+        _position += count;
         return count;
     }
 
@@ -45,7 +45,7 @@ internal sealed class FileRangeStream(SafeFileHandle handle, long offset, long l
     public override long Seek(long offset, SeekOrigin origin) => Position = origin switch
     {
         SeekOrigin.Begin => offset,
-        SeekOrigin.Current => position + offset,
+        SeekOrigin.Current => _position + offset,
         _ => length + offset,
     };
 
@@ -64,5 +64,5 @@ internal sealed class FileRangeStream(SafeFileHandle handle, long offset, long l
         base.Dispose(disposing);
     }
 
-    private int Fit(int wanted) => (int)Math.Clamp(length - position, 0, wanted);
+    private int Fit(int wanted) => (int)Math.Clamp(length - _position, 0, wanted);
 }

@@ -14,20 +14,20 @@ public sealed class FolderBlobStore : IBlobStore
     private const int BufferLength = 256 * 1024;
     private static readonly TimeSpan AbandonedAfter = TimeSpan.FromDays(1);
 
-    private readonly string root;
-    private readonly string temporary;
+    private readonly string _root;
+    private readonly string _temporary;
 
     public FolderBlobStore(IOptions<BlobOptions> options, TimeProvider time)
     {
-        root = Path.GetFullPath(options.Value.Folder);
-        temporary = Path.GetFullPath(options.Value.TemporaryFolder);
-        Directory.CreateDirectory(temporary);
+        _root = Path.GetFullPath(options.Value.Folder);
+        _temporary = Path.GetFullPath(options.Value.TemporaryFolder);
+        Directory.CreateDirectory(_temporary);
         DeleteAbandoned(time.GetUtcNow() - AbandonedAfter);
     }
 
     public async Task<BlobReference> PutAsync(Stream content, CancellationToken cancellationToken)
     {
-        var path = Path.Combine(temporary, Guid.NewGuid().ToString("N"));
+        var path = Path.Combine(_temporary, Guid.NewGuid().ToString("N"));
         var renamed = false;
         try
         {
@@ -37,7 +37,7 @@ public sealed class FolderBlobStore : IBlobStore
             if (!Directory.Exists(folder))
             {
                 Directory.CreateDirectory(folder);
-                Durable.FlushFolder(root);
+                Durable.FlushFolder(_root);
             }
 
             // A file that is there has the same bytes: to replace it is as good, and leaves no moment for another to remove it.
@@ -95,7 +95,7 @@ public sealed class FolderBlobStore : IBlobStore
             await using var stream = await OpenReadAsync(reference.Hash, 0, null, cancellationToken);
             await stream.ReadExactlyAsync(actual, cancellationToken);
             if (!actual.AsSpan().SequenceEqual(expected))
-                throw new IOException($"The folder {root} gives back other bytes than were written.");
+                throw new IOException($"The folder {_root} gives back other bytes than were written.");
         }
         finally
         {
@@ -131,7 +131,7 @@ public sealed class FolderBlobStore : IBlobStore
     private string LocalPath(string hash)
     {
         BlobHash.ThrowIfInvalid(hash);
-        return Path.Combine(root, hash[..2], hash);
+        return Path.Combine(_root, hash[..2], hash);
     }
 
     private SafeFileHandle Open(string hash)
@@ -149,7 +149,7 @@ public sealed class FolderBlobStore : IBlobStore
     // What processes left that were killed while they wrote.
     private void DeleteAbandoned(DateTimeOffset before)
     {
-        foreach (var path in Directory.EnumerateFiles(temporary))
+        foreach (var path in Directory.EnumerateFiles(_temporary))
         {
             if (File.GetLastWriteTimeUtc(path) < before.UtcDateTime)
                 File.Delete(path);

@@ -10,19 +10,19 @@ public sealed class PackWriter(IBlobStore store, string temporaryFolder) : IDisp
     /// <summary>The most bytes of one pack; a longer sequence gets a pack of its own.</summary>
     public const long MaxLength = 64 * 1024 * 1024;
 
-    private readonly TemporaryFile file = new(temporaryFolder);
+    private readonly TemporaryFile _file = new(temporaryFolder);
 
     /// <summary>Bytes in the pack that is being gathered.</summary>
-    public long Length => file.Length;
+    public long Length => _file.Length;
 
     /// <param name="offset">Where the bytes will be in the pack.</param>
     /// <returns>False where the pack has to be completed first.</returns>
     public bool TryAppend(ReadOnlySpan<byte> bytes, out long offset)
     {
         offset = 0;
-        if (file.Length > 0 && file.Length + bytes.Length > MaxLength)
+        if (_file.Length > 0 && _file.Length + bytes.Length > MaxLength)
             return false;
-        offset = file.Append(bytes);
+        offset = _file.Append(bytes);
         return true;
     }
 
@@ -30,13 +30,13 @@ public sealed class PackWriter(IBlobStore store, string temporaryFolder) : IDisp
     /// <exception cref="InvalidOperationException">Nothing was appended.</exception>
     public async Task<BlobReference> CompleteAsync(CancellationToken cancellationToken)
     {
-        if (file.Length == 0)
+        if (_file.Length == 0)
             throw new InvalidOperationException("An empty pack is not stored.");
-        await using var content = file.OpenRead(0, file.Length);
+        await using var content = _file.OpenRead(0, _file.Length);
         var reference = await store.PutAsync(content, cancellationToken);
-        file.Clear();
+        _file.Clear();
         return reference;
     }
 
-    public void Dispose() => file.Dispose();
+    public void Dispose() => _file.Dispose();
 }

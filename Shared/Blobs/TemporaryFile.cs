@@ -5,7 +5,7 @@ namespace MlExperiments.Shared.Blobs;
 /// <summary>Bytes that are too many for memory, on disk until disposed of: appended at the end, read anywhere. Not for several threads at once.</summary>
 public sealed class TemporaryFile : IDisposable
 {
-    private readonly SafeFileHandle handle;
+    private readonly SafeFileHandle _handle;
 
     /// <param name="folder">Is made where it is missing.</param>
     public TemporaryFile(string folder)
@@ -13,7 +13,7 @@ public sealed class TemporaryFile : IDisposable
         Directory.CreateDirectory(folder);
         // Gone from the folder with the handle, also when the process is killed between the two.
         var path = Path.Combine(folder, $"{Guid.NewGuid():N}.tmp");
-        handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete);
+        _handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete);
         File.Delete(path);
     }
 
@@ -24,7 +24,7 @@ public sealed class TemporaryFile : IDisposable
     public long Append(ReadOnlySpan<byte> bytes)
     {
         var offset = Length;
-        RandomAccess.Write(handle, bytes, offset);
+        RandomAccess.Write(_handle, bytes, offset);
         Length += bytes.Length;
         return offset;
     }
@@ -35,15 +35,15 @@ public sealed class TemporaryFile : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length - offset);
-        return new FileRangeStream(handle, offset, length, ownsHandle: false);
+        return new FileRangeStream(_handle, offset, length, ownsHandle: false);
     }
 
     /// <summary>Forgets everything.</summary>
     public void Clear()
     {
-        RandomAccess.SetLength(handle, 0);
+        RandomAccess.SetLength(_handle, 0);
         Length = 0;
     }
 
-    public void Dispose() => handle.Dispose();
+    public void Dispose() => _handle.Dispose();
 }

@@ -24,18 +24,18 @@ public sealed class DataSetManifest
     private const string Format = "data-set-manifest-1";
     private const int HashLength = SHA256.HashSizeInBytes;
 
-    private readonly byte[] hashes;
-    private readonly int[] labels;
-    private readonly int[] packs;
-    private readonly long[] offsets;
-    private readonly int[] lengths;
+    private readonly byte[] _hashes;
+    private readonly int[] _labels;
+    private readonly int[] _packs;
+    private readonly long[] _offsets;
+    private readonly int[] _lengths;
 
     private DataSetManifest(
         string[] classes, string[] packNames, int[] counts, byte[] hashes, int[] labels, int[] packs, long[] offsets, int[] lengths)
     {
         (Classes, Packs) = (classes, packNames);
         (TrainCount, ValidationCount, TestCount) = (counts[0], counts[1], counts[2]);
-        (this.hashes, this.labels, this.packs, this.offsets, this.lengths) = (hashes, labels, packs, offsets, lengths);
+        (_hashes, _labels, _packs, _offsets, _lengths) = (hashes, labels, packs, offsets, lengths);
         Hash = ComputeHash();
     }
 
@@ -54,19 +54,19 @@ public sealed class DataSetManifest
     public int TrainCount { get; }
     public int ValidationCount { get; }
     public int TestCount { get; }
-    public int Count => labels.Length;
+    public int Count => _labels.Length;
 
     /// <summary>SHA-256 of the row's image file, 32 bytes.</summary>
-    public ReadOnlySpan<byte> Sha256(int row) => hashes.AsSpan(row * HashLength, HashLength);
+    public ReadOnlySpan<byte> Sha256(int row) => _hashes.AsSpan(row * HashLength, HashLength);
 
     /// <summary>The row's place in <see cref="Classes"/>.</summary>
-    public int Label(int row) => labels[row];
+    public int Label(int row) => _labels[row];
 
     public ImageSplit Split(int row) =>
         row < TrainCount ? ImageSplit.Train : row < TrainCount + ValidationCount ? ImageSplit.Validation : ImageSplit.Test;
 
     /// <summary>Where the bytes are: a place in <see cref="Packs"/>, and the offset and length in that blob.</summary>
-    public (int Pack, long Offset, int Length) Location(int row) => (packs[row], offsets[row], lengths[row]);
+    public (int Pack, long Offset, int Length) Location(int row) => (_packs[row], _offsets[row], _lengths[row]);
 
     /// <summary>Resolves the splits (<see cref="SplitResolution"/>) and orders the rows.</summary>
     /// <param name="images">A model's images, each hash once, in any order.</param>
@@ -109,11 +109,11 @@ public sealed class DataSetManifest
                 new("sha256", SafetensorsType.U8, [Count, HashLength]),
             ],
             metadata);
-        file.Write("offsets", 0, MemoryMarshal.AsBytes(offsets.AsSpan()));
-        file.Write("labels", 0, MemoryMarshal.AsBytes(labels.AsSpan()));
-        file.Write("packs", 0, MemoryMarshal.AsBytes(packs.AsSpan()));
-        file.Write("lengths", 0, MemoryMarshal.AsBytes(lengths.AsSpan()));
-        file.Write("sha256", 0, hashes);
+        file.Write("offsets", 0, MemoryMarshal.AsBytes(_offsets.AsSpan()));
+        file.Write("labels", 0, MemoryMarshal.AsBytes(_labels.AsSpan()));
+        file.Write("packs", 0, MemoryMarshal.AsBytes(_packs.AsSpan()));
+        file.Write("lengths", 0, MemoryMarshal.AsBytes(_lengths.AsSpan()));
+        file.Write("sha256", 0, _hashes);
         file.Commit();
     }
 
@@ -184,12 +184,12 @@ public sealed class DataSetManifest
 
     private string ComputeHash()
     {
-        var rows = labels.Length;
-        if (hashes.Length != rows * HashLength || packs.Length != rows || offsets.Length != rows || lengths.Length != rows)
+        var rows = _labels.Length;
+        if (_hashes.Length != rows * HashLength || _packs.Length != rows || _offsets.Length != rows || _lengths.Length != rows)
             throw new InvalidDataException("A data set manifest's columns have different lengths.");
         if ((long)TrainCount + ValidationCount + TestCount != rows || TrainCount < 0 || ValidationCount < 0 || TestCount < 0)
             throw new InvalidDataException($"A data set manifest's splits don't add up to its {rows} rows.");
-        if (labels.AsSpan().ContainsAnyExceptInRange(0, Classes.Count - 1) || packs.AsSpan().ContainsAnyExceptInRange(0, Packs.Count - 1))
+        if (_labels.AsSpan().ContainsAnyExceptInRange(0, Classes.Count - 1) || _packs.AsSpan().ContainsAnyExceptInRange(0, Packs.Count - 1))
             throw new InvalidDataException("A data set manifest's row has a label or a pack that is not in its list.");
 
         // Each row: 32 bytes of hash, the split's number, the label's length in bytes (int32, little-endian), the label in UTF-8.
@@ -208,7 +208,7 @@ public sealed class DataSetManifest
             split[0] = (byte)Split(row);
             hash.AppendData(Sha256(row));
             hash.AppendData(split);
-            hash.AppendData(names[labels[row]]);
+            hash.AppendData(names[_labels[row]]);
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());

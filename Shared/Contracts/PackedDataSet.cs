@@ -17,19 +17,19 @@ public sealed class PackedDataSet : IDisposable
     internal const string Images = "images";
     internal const string LabelsName = "labels";
 
-    private readonly SafetensorsReader file;
-    private readonly SafetensorsTensor images;
-    private readonly int[] labels;
+    private readonly SafetensorsReader _file;
+    private readonly SafetensorsTensor _images;
+    private readonly int[] _labels;
 
     private PackedDataSet(string path, SafetensorsReader file)
     {
-        this.file = file;
+        _file = file;
         if (file.RequiredMetadata("format") != Format)
             throw new InvalidDataException($"{path}: The format is '{file.RequiredMetadata("format")}', not '{Format}'.");
 
-        images = file.Tensor(Images, SafetensorsType.U8, 4);
+        _images = file.Tensor(Images, SafetensorsType.U8, 4);
         var stored = file.Tensor(LabelsName, SafetensorsType.I32, 1);
-        var (height, width, channels) = (images.Shape[1], images.Shape[2], images.Shape[3]);
+        var (height, width, channels) = (_images.Shape[1], _images.Shape[2], _images.Shape[3]);
         if (height is < 1 or > 4096 || width is < 1 or > 4096 || channels is not (1 or 3))
             throw new InvalidDataException($"{path}: Images of {width} x {height} x {channels} can't be trained on.");
 
@@ -40,11 +40,11 @@ public sealed class PackedDataSet : IDisposable
         Validation = new(Train.Count, Count(path, "validationCount"));
         Test = new(Validation.First + Validation.Count, Count(path, "testCount"));
         var rows = (long)Train.Count + Validation.Count + Test.Count;
-        if (images.Shape[0] != rows || stored.Shape[0] != rows)
-            throw new InvalidDataException($"{path}: {images.Shape[0]} images and {stored.Shape[0]} labels don't match splits of {rows} rows.");
+        if (_images.Shape[0] != rows || stored.Shape[0] != rows)
+            throw new InvalidDataException($"{path}: {_images.Shape[0]} images and {stored.Shape[0]} labels don't match splits of {rows} rows.");
 
-        labels = file.ReadAll<int>(stored);
-        if (labels.Any(label => label < 0 || label >= Classes.Count))
+        _labels = file.ReadAll<int>(stored);
+        if (_labels.Any(label => label < 0 || label >= Classes.Count))
             throw new InvalidDataException($"{path}: A label is not one of the {Classes.Count} classes.");
     }
 
@@ -64,7 +64,7 @@ public sealed class PackedDataSet : IDisposable
     public PackedSplit Test { get; }
 
     /// <summary>One per row.</summary>
-    public ReadOnlySpan<int> Labels => labels;
+    public ReadOnlySpan<int> Labels => _labels;
 
     /// <exception cref="InvalidDataException">The file is torn, or no packed data set; the message names it and says why.</exception>
     /// <exception cref="IOException">The file can't be read.</exception>
@@ -88,13 +88,13 @@ public sealed class PackedDataSet : IDisposable
     public void Gather(ReadOnlySpan<int> rows, Span<byte> destination)
     {
         var size = Shape.Size;
-        for (var i = 0; i < rows.Length; i++) file.Read(images, (long)rows[i] * size, destination.Slice(i * size, size));
+        for (var i = 0; i < rows.Length; i++) _file.Read(_images, (long)rows[i] * size, destination.Slice(i * size, size));
     }
 
-    public void Dispose() => file.Dispose();
+    public void Dispose() => _file.Dispose();
 
     private int Count(string path, string name) =>
-        int.TryParse(file.RequiredMetadata(name), out var count) && count >= 0
+        int.TryParse(_file.RequiredMetadata(name), out var count) && count >= 0
             ? count
             : throw new InvalidDataException($"{path}: The metadata '{name}' is no count.");
 

@@ -21,17 +21,17 @@ public sealed record PackedDataSetLayout(
 /// </summary>
 public sealed class PackedDataSetWriter : IDisposable
 {
-    private readonly PackedDataSetLayout layout;
-    private readonly SafetensorsWriter file;
-    private readonly bool[] written;
+    private readonly PackedDataSetLayout _layout;
+    private readonly SafetensorsWriter _file;
+    private readonly bool[] _written;
 
     /// <param name="path">Where the file appears, in a folder that exists.</param>
     public PackedDataSetWriter(string path, PackedDataSetLayout layout)
     {
-        this.layout = layout;
-        written = new bool[layout.Count];
+        _layout = layout;
+        _written = new bool[layout.Count];
         var shape = layout.Shape;
-        file = new(
+        _file = new(
             path,
             [
                 // Labels first: they are aligned in the map whatever the images' size is.
@@ -57,26 +57,26 @@ public sealed class PackedDataSetWriter : IDisposable
     public void Write(int row, ReadOnlySpan<byte> pixels, int label)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(row);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, written.Length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, _written.Length);
         ArgumentOutOfRangeException.ThrowIfNegative(label);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(label, layout.Classes.Count);
-        if (pixels.Length != layout.Shape.Size) throw new ArgumentException($"{pixels.Length} bytes are not {layout.Shape}.", nameof(pixels));
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(label, _layout.Classes.Count);
+        if (pixels.Length != _layout.Shape.Size) throw new ArgumentException($"{pixels.Length} bytes are not {_layout.Shape}.", nameof(pixels));
 
         Span<byte> word = stackalloc byte[sizeof(int)];
         BitConverter.TryWriteBytes(word, label);
-        file.Write(PackedDataSet.LabelsName, (long)row * sizeof(int), word);
-        file.Write(PackedDataSet.Images, (long)row * pixels.Length, pixels);
-        written[row] = true;
+        _file.Write(PackedDataSet.LabelsName, (long)row * sizeof(int), word);
+        _file.Write(PackedDataSet.Images, (long)row * pixels.Length, pixels);
+        _written[row] = true;
     }
 
     /// <summary>Makes the data set durable under its name.</summary>
     /// <exception cref="InvalidOperationException">A row was not written.</exception>
     public void Commit()
     {
-        var missing = Array.IndexOf(written, false);
-        if (missing >= 0) throw new InvalidOperationException($"Row {missing} of {written.Length} was not written.");
-        file.Commit();
+        var missing = Array.IndexOf(_written, false);
+        if (missing >= 0) throw new InvalidOperationException($"Row {missing} of {_written.Length} was not written.");
+        _file.Commit();
     }
 
-    public void Dispose() => file.Dispose();
+    public void Dispose() => _file.Dispose();
 }

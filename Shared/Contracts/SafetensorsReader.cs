@@ -10,16 +10,16 @@ namespace MlExperiments.Shared.Contracts;
 /// </summary>
 public sealed class SafetensorsReader : IDisposable
 {
-    private readonly MemoryMappedFile? map;
-    private readonly MemoryMappedViewAccessor? view;
-    private readonly Dictionary<string, SafetensorsTensor> byName;
-    private readonly string path;
-    private readonly long payloadStart;
-    private readonly long payloadLength;
+    private readonly MemoryMappedFile? _map;
+    private readonly MemoryMappedViewAccessor? _view;
+    private readonly Dictionary<string, SafetensorsTensor> _byName;
+    private readonly string _path;
+    private readonly long _payloadStart;
+    private readonly long _payloadLength;
 
     private SafetensorsReader(string path, FileStream file)
     {
-        this.path = path;
+        _path = path;
         if (file.Length < 8) throw new InvalidDataException("The file is shorter than its first word.");
         Span<byte> word = stackalloc byte[8];
         file.ReadExactly(word);
@@ -29,16 +29,16 @@ public sealed class SafetensorsReader : IDisposable
 
         var json = new byte[headerLength];
         file.ReadExactly(json);
-        payloadStart = 8 + headerLength;
-        payloadLength = file.Length - payloadStart;
-        var header = SafetensorsHeader.Parse(json, payloadLength);
+        _payloadStart = 8 + headerLength;
+        _payloadLength = file.Length - _payloadStart;
+        var header = SafetensorsHeader.Parse(json, _payloadLength);
         Metadata = header.Metadata;
         Tensors = header.Tensors;
-        byName = header.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
-        if (payloadLength == 0) return;
+        _byName = header.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        if (_payloadLength == 0) return;
 
-        map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-        view = map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+        _map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        _view = _map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
     }
 
     /// <summary>In the order of their bytes.</summary>
@@ -65,15 +65,15 @@ public sealed class SafetensorsReader : IDisposable
     /// <exception cref="InvalidDataException">There is no such tensor, or its type or number of dimensions is another.</exception>
     public SafetensorsTensor Tensor(string name, SafetensorsType type, int dimensions)
     {
-        if (!byName.TryGetValue(name, out var tensor)) throw new InvalidDataException($"{path}: There is no tensor '{name}'.");
+        if (!_byName.TryGetValue(name, out var tensor)) throw new InvalidDataException($"{_path}: There is no tensor '{name}'.");
         if (tensor.Type != type || tensor.Shape.Count != dimensions)
-            throw new InvalidDataException($"{path}: The tensor '{name}' is {tensor.Type} of {tensor.Shape.Count} dimensions, not {type} of {dimensions}.");
+            throw new InvalidDataException($"{_path}: The tensor '{name}' is {tensor.Type} of {tensor.Shape.Count} dimensions, not {type} of {dimensions}.");
         return tensor;
     }
 
     /// <exception cref="InvalidDataException">There is no such entry.</exception>
     public string RequiredMetadata(string name) =>
-        Metadata.TryGetValue(name, out var value) ? value : throw new InvalidDataException($"{path}: The metadata lacks '{name}'.");
+        Metadata.TryGetValue(name, out var value) ? value : throw new InvalidDataException($"{_path}: The metadata lacks '{name}'.");
 
     /// <summary>Copies bytes of a tensor, from one of its bytes on.</summary>
     /// <exception cref="ArgumentOutOfRangeException">They reach beyond the tensor.</exception>
@@ -96,10 +96,10 @@ public sealed class SafetensorsReader : IDisposable
     public string ComputeChecksum()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = new byte[Math.Min(payloadLength, 1 << 20)];
-        for (var offset = 0L; offset < payloadLength; offset += buffer.Length)
+        var buffer = new byte[Math.Min(_payloadLength, 1 << 20)];
+        for (var offset = 0L; offset < _payloadLength; offset += buffer.Length)
         {
-            var piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, payloadLength - offset));
+            var piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, _payloadLength - offset));
             ReadPayload(offset, piece);
             hash.AppendData(piece);
         }
@@ -111,18 +111,18 @@ public sealed class SafetensorsReader : IDisposable
     public void VerifyChecksum()
     {
         if (RequiredMetadata(Safetensors.ChecksumKey) != ComputeChecksum())
-            throw new InvalidDataException($"{path}: The tensors don't have the checksum that the file was written with; it was altered or torn.");
+            throw new InvalidDataException($"{_path}: The tensors don't have the checksum that the file was written with; it was altered or torn.");
     }
 
     public void Dispose()
     {
-        view?.Dispose();
-        map?.Dispose();
+        _view?.Dispose();
+        _map?.Dispose();
     }
 
     private void ReadPayload(long offset, Span<byte> destination)
     {
         if (destination.IsEmpty) return;
-        view!.SafeMemoryMappedViewHandle.ReadSpan((ulong)(view.PointerOffset + payloadStart + offset), destination);
+        _view!.SafeMemoryMappedViewHandle.ReadSpan((ulong)(_view.PointerOffset + _payloadStart + offset), destination);
     }
 }

@@ -12,16 +12,16 @@ public sealed class SafetensorsWriter : IDisposable
 {
     private static readonly string ChecksumBlank = new('0', 64);
 
-    private readonly string path;
-    private readonly string temporary;
-    private readonly bool checksum;
-    private readonly Dictionary<string, string> metadata;
-    private readonly List<SafetensorsTensor> layout = [];
-    private readonly Dictionary<string, SafetensorsTensor> byName;
-    private readonly SafeFileHandle file;
-    private readonly long payloadStart;
-    private readonly long payloadLength;
-    private bool committed;
+    private readonly string _path;
+    private readonly string _temporary;
+    private readonly bool _checksum;
+    private readonly Dictionary<string, string> _metadata;
+    private readonly List<SafetensorsTensor> _layout = [];
+    private readonly Dictionary<string, SafetensorsTensor> _byName;
+    private readonly SafeFileHandle _file;
+    private readonly long _payloadStart;
+    private readonly long _payloadLength;
+    private bool _committed;
 
     /// <param name="path">Where the file appears, in a folder that exists; one that is there already is replaced.</param>
     /// <param name="tensors">Names, types and shapes, in the order of their bytes.</param>
@@ -30,28 +30,28 @@ public sealed class SafetensorsWriter : IDisposable
     public SafetensorsWriter(
         string path, IEnumerable<SafetensorsTensor> tensors, IReadOnlyDictionary<string, string> metadata, bool checksum = false)
     {
-        this.path = Path.GetFullPath(path);
-        this.checksum = checksum;
-        this.metadata = new(metadata, StringComparer.Ordinal);
+        _path = Path.GetFullPath(path);
+        _checksum = checksum;
+        _metadata = new(metadata, StringComparer.Ordinal);
         // Its place is kept by a text of the same length, which Commit overwrites.
-        if (checksum) this.metadata[Safetensors.ChecksumKey] = ChecksumBlank;
+        if (checksum) _metadata[Safetensors.ChecksumKey] = ChecksumBlank;
 
         foreach (var tensor in tensors)
         {
-            layout.Add(tensor with { Offset = payloadLength });
-            payloadLength = checked(payloadLength + tensor.Length);
+            _layout.Add(tensor with { Offset = _payloadLength });
+            _payloadLength = checked(_payloadLength + tensor.Length);
         }
 
-        byName = layout.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
-        var header = new SafetensorsHeader(layout, this.metadata).ToBytes();
-        payloadStart = header.Length;
+        _byName = _layout.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        var header = new SafetensorsHeader(_layout, _metadata).ToBytes();
+        _payloadStart = header.Length;
 
-        temporary = $"{this.path}.{Guid.NewGuid():N}.tmp";
-        file = File.OpenHandle(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read);
+        _temporary = $"{_path}.{Guid.NewGuid():N}.tmp";
+        _file = File.OpenHandle(_temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read);
         try
         {
-            RandomAccess.SetLength(file, payloadStart + payloadLength);
-            RandomAccess.Write(file, header, 0);
+            RandomAccess.SetLength(_file, _payloadStart + _payloadLength);
+            RandomAccess.Write(_file, header, 0);
         }
         catch
         {
@@ -64,10 +64,10 @@ public sealed class SafetensorsWriter : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">They reach beyond the tensor.</exception>
     public void Write(string name, long offset, ReadOnlySpan<byte> bytes)
     {
-        var tensor = byName[name];
+        var tensor = _byName[name];
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + bytes.Length, tensor.Length, nameof(bytes));
-        RandomAccess.Write(file, bytes, payloadStart + tensor.Offset + offset);
+        RandomAccess.Write(_file, bytes, _payloadStart + tensor.Offset + offset);
     }
 
     /// <summary>Makes the file durable under its name.</summary>
@@ -75,34 +75,34 @@ public sealed class SafetensorsWriter : IDisposable
     public string? Commit()
     {
         string? hash = null;
-        if (checksum)
+        if (_checksum)
         {
             hash = ComputeChecksum();
-            metadata[Safetensors.ChecksumKey] = hash;
-            RandomAccess.Write(file, new SafetensorsHeader(layout, metadata).ToBytes(), 0);
+            _metadata[Safetensors.ChecksumKey] = hash;
+            RandomAccess.Write(_file, new SafetensorsHeader(_layout, _metadata).ToBytes(), 0);
         }
 
-        RandomAccess.FlushToDisk(file);
-        File.Move(temporary, path, overwrite: true);
-        committed = true;
-        Durable.FlushFolder(Path.GetDirectoryName(path)!);
+        RandomAccess.FlushToDisk(_file);
+        File.Move(_temporary, _path, overwrite: true);
+        _committed = true;
+        Durable.FlushFolder(Path.GetDirectoryName(_path)!);
         return hash;
     }
 
     public void Dispose()
     {
-        file.Dispose();
-        if (!committed) File.Delete(temporary);
+        _file.Dispose();
+        if (!_committed) File.Delete(_temporary);
     }
 
     private string ComputeChecksum()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = new byte[Math.Min(payloadLength, 1 << 20)];
-        for (var offset = 0L; offset < payloadLength;)
+        var buffer = new byte[Math.Min(_payloadLength, 1 << 20)];
+        for (var offset = 0L; offset < _payloadLength;)
         {
-            var read = RandomAccess.Read(file, buffer, payloadStart + offset);
-            if (read == 0) throw new EndOfStreamException($"{temporary} was cut short while it was written.");
+            var read = RandomAccess.Read(_file, buffer, _payloadStart + offset);
+            if (read == 0) throw new EndOfStreamException($"{_temporary} was cut short while it was written.");
             hash.AppendData(buffer, 0, read);
             offset += read;
         }

@@ -11,23 +11,23 @@ namespace MlExperiments.Training.Cli;
 /// </summary>
 internal sealed class CommandInbox : IDisposable
 {
-    private readonly BlockingCollection<TrainerCommand> commands = [];
-    private volatile bool ended;
+    private readonly BlockingCollection<TrainerCommand> _commands = [];
+    private volatile bool _ended;
 
     public CommandInbox(TextReader lines) =>
         new Thread(() => Read(lines)) { Name = "commands", IsBackground = true }.Start();
 
     /// <summary>Whoever sends commands is gone; what is still waiting doesn't matter any more.</summary>
-    public bool Ended => ended;
+    public bool Ended => _ended;
 
     /// <summary>Waits for the next command.</summary>
     /// <returns>Null once the input has ended.</returns>
-    public TrainerCommand? Take() => !ended && commands.TryTake(out var command, Timeout.Infinite) && !ended ? command : null;
+    public TrainerCommand? Take() => !_ended && _commands.TryTake(out var command, Timeout.Infinite) && !_ended ? command : null;
 
     /// <summary>A command that is there already.</summary>
-    public bool TryTake([NotNullWhen(true)] out TrainerCommand? command) => commands.TryTake(out command);
+    public bool TryTake([NotNullWhen(true)] out TrainerCommand? command) => _commands.TryTake(out command);
 
-    public void Dispose() => commands.Dispose();
+    public void Dispose() => _commands.Dispose();
 
     private void Read(TextReader lines)
     {
@@ -35,7 +35,7 @@ internal sealed class CommandInbox : IDisposable
         {
             while (lines.ReadLine() is { } line)
             {
-                if (!string.IsNullOrWhiteSpace(line) && Parse(line) is { } command) commands.Add(command);
+                if (!string.IsNullOrWhiteSpace(line) && Parse(line) is { } command) _commands.Add(command);
             }
         }
         catch (IOException error)
@@ -43,8 +43,8 @@ internal sealed class CommandInbox : IDisposable
             Console.Error.WriteLine($"Standard input can't be read any more: {error.Message}");
         }
 
-        ended = true;
-        commands.CompleteAdding();
+        _ended = true;
+        _commands.CompleteAdding();
     }
 
     private static TrainerCommand? Parse(string line)

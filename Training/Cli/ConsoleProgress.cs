@@ -9,19 +9,19 @@ namespace MlExperiments.Training.Cli;
 /// <summary>A training for a person: a bar on a terminal, else a line a second, on standard error; Ctrl-C stops it with a checkpoint.</summary>
 internal sealed class ConsoleProgress : ITrainingHost, IDisposable
 {
-    private readonly ExperimentParameters parameters;
-    private readonly PosixSignalRegistration interrupt;
-    private volatile bool stop;
-    private ProgressTask? bar;
-    private string? checkpoint;
+    private readonly ExperimentParameters _parameters;
+    private readonly PosixSignalRegistration _interrupt;
+    private volatile bool _stop;
+    private ProgressTask? _bar;
+    private string? _checkpoint;
 
     public ConsoleProgress(ExperimentParameters parameters)
     {
-        this.parameters = parameters;
-        interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal =>
+        _parameters = parameters;
+        _interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal =>
         {
             signal.Cancel = true; // the training writes its checkpoint first
-            stop = true;
+            _stop = true;
         });
     }
 
@@ -41,7 +41,7 @@ internal sealed class ConsoleProgress : ITrainingHost, IDisposable
             .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
             .Start(display =>
             {
-                bar = display.AddTask("training", maxValue: parameters.Steps);
+                _bar = display.AddTask("training", maxValue: _parameters.Steps);
                 train();
             });
     }
@@ -56,7 +56,7 @@ internal sealed class ConsoleProgress : ITrainingHost, IDisposable
             case ProgressEvent progress:
                 Write(progress.Step, string.Create(
                     CultureInfo.InvariantCulture,
-                    $"step {progress.Step}/{parameters.Steps}  loss {progress.Loss:F4}  {progress.StepsPerSecond:F1} steps/s"));
+                    $"step {progress.Step}/{_parameters.Steps}  loss {progress.Loss:F4}  {progress.StepsPerSecond:F1} steps/s"));
                 break;
             case MilestoneEvent milestone:
                 Accuracy = milestone.Accuracy;
@@ -65,25 +65,25 @@ internal sealed class ConsoleProgress : ITrainingHost, IDisposable
                 break;
             case CheckpointEvent written:
                 // The one before is of no more use; that of the last step stays, for a longer training to go on from.
-                if (checkpoint is not null && checkpoint != written.Path) File.Delete(checkpoint);
-                checkpoint = written.Path;
+                if (_checkpoint is not null && _checkpoint != written.Path) File.Delete(_checkpoint);
+                _checkpoint = written.Path;
                 break;
         }
     }
 
-    public void Attend(TrainingControl control) => control.StopRequested |= stop;
+    public void Attend(TrainingControl control) => control.StopRequested |= _stop;
 
-    public void Dispose() => interrupt.Dispose();
+    public void Dispose() => _interrupt.Dispose();
 
     private void Write(int step, string text)
     {
-        if (bar is null)
+        if (_bar is null)
         {
             Console.Error.WriteLine(text);
             return;
         }
 
-        bar.Value = step;
-        bar.Description = text.EscapeMarkup();
+        _bar.Value = step;
+        _bar.Description = text.EscapeMarkup();
     }
 }

@@ -10,7 +10,7 @@ internal sealed class Predictor : IDisposable
     private const int Capacity = 4;
 
     // The one used last comes last.
-    private readonly List<(string Path, Cnn Network)> loaded = [];
+    private readonly List<(string Path, Cnn Network)> _loaded = [];
 
     /// <summary>The answer, or why there is none.</summary>
     public PredictionEvent Answer(PredictCommand command)
@@ -30,19 +30,19 @@ internal sealed class Predictor : IDisposable
 
     public void Dispose()
     {
-        foreach (var (_, network) in loaded) network.Dispose();
+        foreach (var (_, network) in _loaded) network.Dispose();
     }
 
     private Cnn Load(string path)
     {
-        var place = loaded.FindIndex(entry => entry.Path == path);
-        var entry = place >= 0 ? loaded[place] : (path, WeightsFile.Read(path).Network);
-        if (place >= 0) loaded.RemoveAt(place);
-        loaded.Add(entry);
-        if (loaded.Count > Capacity)
+        var place = _loaded.FindIndex(entry => entry.Path == path);
+        var entry = place >= 0 ? _loaded[place] : (path, WeightsFile.Read(path).Network);
+        if (place >= 0) _loaded.RemoveAt(place);
+        _loaded.Add(entry);
+        if (_loaded.Count > Capacity)
         {
-            loaded[0].Network.Dispose();
-            loaded.RemoveAt(0);
+            _loaded[0].Network.Dispose();
+            _loaded.RemoveAt(0);
         }
 
         return entry.Item2;

@@ -9,12 +9,12 @@ namespace MlExperiments.Training.Cli;
 /// <summary>Where the command line keeps what it makes: packed data sets, and a folder per trajectory with weights and checkpoints.</summary>
 internal sealed class TrainedFolder
 {
-    private readonly string root;
+    private readonly string _root;
 
-    private TrainedFolder(string root) => this.root = root;
+    private TrainedFolder(string root) => _root = root;
 
     /// <summary>Packed data sets, by their hash.</summary>
-    public string DataSets => Create(Path.Combine(root, "data"));
+    public string DataSets => Create(Path.Combine(_root, "data"));
 
     /// <summary><c>--output</c>, which has a default.</summary>
     public static Option<DirectoryInfo?> CreateOption() => new("--output")
@@ -32,7 +32,7 @@ internal sealed class TrainedFolder
         var json = JsonSerializer.SerializeToUtf8Bytes(trajectory, ContractJson.Options);
         var hash = Convert.ToHexStringLower(SHA256.HashData(json))[..12];
         var name = string.Create(CultureInfo.InvariantCulture, $"i{trajectory.LearningRate}-j{trajectory.Layers}-{hash}");
-        return Path.Combine(root, "trained", name);
+        return Path.Combine(_root, "trained", name);
     }
 
     /// <summary>The weights of one experiment, whether or not they are there.</summary>

@@ -10,18 +10,18 @@ namespace MlExperiments.Training.Data;
 /// </summary>
 internal sealed class Batches
 {
-    private readonly PackedDataSet data;
-    private readonly int seed;
-    private readonly int batchSize;
-    private int[] order = [];
-    private int orderEpoch = -1;
+    private readonly PackedDataSet _data;
+    private readonly int _seed;
+    private readonly int _batchSize;
+    private int[] _order = [];
+    private int _orderEpoch = -1;
 
     public Batches(PackedDataSet data, TrajectoryParameters parameters)
     {
-        this.data = data;
-        seed = parameters.Seed;
-        batchSize = parameters.BatchSize;
-        StepsPerEpoch = (data.Train.Count + batchSize - 1) / batchSize;
+        _data = data;
+        _seed = parameters.Seed;
+        _batchSize = parameters.BatchSize;
+        StepsPerEpoch = (data.Train.Count + _batchSize - 1) / _batchSize;
     }
 
     public int StepsPerEpoch { get; }
@@ -31,15 +31,15 @@ internal sealed class Batches
     public ReadOnlySpan<int> Rows(int step)
     {
         var epoch = step / StepsPerEpoch;
-        if (epoch != orderEpoch)
+        if (epoch != _orderEpoch)
         {
             // Train's rows are the first ones, so places in the order are rows.
-            order = Seeds.Permutation(data.Train.Count, seed, Purpose.Shuffle, epoch);
-            orderEpoch = epoch;
+            _order = Seeds.Permutation(_data.Train.Count, _seed, Purpose.Shuffle, epoch);
+            _orderEpoch = epoch;
         }
 
-        var first = step % StepsPerEpoch * batchSize;
-        return order.AsSpan(first, Math.Min(batchSize, order.Length - first));
+        var first = step % StepsPerEpoch * _batchSize;
+        return _order.AsSpan(first, Math.Min(_batchSize, _order.Length - first));
     }
 
     /// <summary>Copies images out of the data set, into the dispose scope around the call.</summary>

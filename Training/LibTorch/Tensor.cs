@@ -12,18 +12,18 @@ public static partial class torch
     /// </summary>
     public sealed partial class Tensor : IDisposable
     {
-        private static long totalCount;
-        private int disposed;
+        private static long _totalCount;
+        private int _disposed;
 
         internal Tensor(TensorHandle handle)
         {
             Handle = handle;
-            Interlocked.Increment(ref totalCount);
+            Interlocked.Increment(ref _totalCount);
             Scope = DisposeScope.Register(this);
         }
 
         /// <summary>How many tensors of the process wait for their disposal.</summary>
-        public static long TotalCount => Interlocked.Read(ref totalCount);
+        public static long TotalCount => Interlocked.Read(ref _totalCount);
 
         internal TensorHandle Handle { get; }
 
@@ -122,8 +122,8 @@ public static partial class torch
 
         public void Dispose()
         {
-            if (Interlocked.Exchange(ref disposed, 1) != 0) return;
-            Interlocked.Decrement(ref totalCount);
+            if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+            Interlocked.Decrement(ref _totalCount);
             Scope?.Forget(this);
             Handle.Dispose();
         }

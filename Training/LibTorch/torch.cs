@@ -85,14 +85,14 @@ public static partial class torch
 
     private sealed class GradientMode : IDisposable
     {
-        private readonly bool before;
+        private readonly bool _before;
 
         public GradientMode(bool enabled)
         {
-            Check(torch_is_grad_enabled(out before));
+            Check(torch_is_grad_enabled(out _before));
             Check(torch_set_grad_enabled(enabled));
         }
 
-        public void Dispose() => Check(torch_set_grad_enabled(before));
+        public void Dispose() => Check(torch_set_grad_enabled(_before));
     }
 }

@@ -10,27 +10,27 @@ internal sealed class Adam(TrajectoryParameters parameters, long size) : IOptimi
     private const double Beta2 = 0.999;
     private const double Epsilon = 1e-8;
 
-    private readonly Tensor mean = Optimizers.CreateState(size);
-    private readonly Tensor square = Optimizers.CreateState(size);
+    private readonly Tensor _mean = Optimizers.CreateState(size);
+    private readonly Tensor _square = Optimizers.CreateState(size);
 
-    public IReadOnlyList<(string Name, Tensor Values)> State => [("adam.mean", mean), ("adam.square", square)];
+    public IReadOnlyList<(string Name, Tensor Values)> State => [("adam.mean", _mean), ("adam.square", _square)];
 
     public void Apply(Tensor flat, Tensor gradient, int step)
     {
         using var scope = NewDisposeScope();
         if (parameters.WeightDecay > 0) gradient.add_(flat, parameters.WeightDecay);
-        mean.mul_(Beta1).add_(gradient, 1 - Beta1);
-        square.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
+        _mean.mul_(Beta1).add_(gradient, 1 - Beta1);
+        _square.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
 
         // The corrections of both moments are drawn into the step size and epsilon: the same quotient, in fewer passes.
         var correction = Math.Sqrt(1 - Math.Pow(Beta2, step));
         var rate = parameters.LearningRate * correction / (1 - Math.Pow(Beta1, step));
-        flat.addcdiv_(mean, square.sqrt().add_(Epsilon * correction), -rate);
+        flat.addcdiv_(_mean, _square.sqrt().add_(Epsilon * correction), -rate);
     }
 
     public void Dispose()
     {
-        mean.Dispose();
-        square.Dispose();
+        _mean.Dispose();
+        _square.Dispose();
     }
 }

@@ -9,14 +9,14 @@ namespace MlExperiments.Training.Loop;
 /// </summary>
 internal sealed class RunningSums : IDisposable
 {
-    private readonly Tensor loss;
-    private readonly Tensor right;
-    private readonly Tensor last = Engine.ToDevice(zeros([1], ScalarType.Float32)).DetachFromDisposeScope();
+    private readonly Tensor _loss;
+    private readonly Tensor _right;
+    private readonly Tensor _last = Engine.ToDevice(zeros([1], ScalarType.Float32)).DetachFromDisposeScope();
 
     public RunningSums(double lossSum = 0, long rightSum = 0, long imageSum = 0)
     {
-        loss = Create(ScalarType.Float64, lossSum);
-        right = Create(ScalarType.Int64, rightSum);
+        _loss = Create(ScalarType.Float64, lossSum);
+        _right = Create(ScalarType.Int64, rightSum);
         Images = imageSum;
     }
 
@@ -24,13 +24,13 @@ internal sealed class RunningSums : IDisposable
     public long Images { get; private set; }
 
     /// <summary>Sum of their cross entropy.</summary>
-    public double Loss => Read<double>(loss);
+    public double Loss => Read<double>(_loss);
 
     /// <summary>How many were classified right.</summary>
-    public long Right => Read<long>(right);
+    public long Right => Read<long>(_right);
 
     /// <summary>Cross entropy of the last batch.</summary>
-    public double LastLoss => Read<float>(last);
+    public double LastLoss => Read<float>(_last);
 
     /// <summary>Adds one batch; gradients are off.</summary>
     /// <param name="batchLoss">Mean cross entropy of the batch.</param>
@@ -40,24 +40,24 @@ internal sealed class RunningSums : IDisposable
     public void Add(Tensor batchLoss, Tensor logits, Tensor labels, int count)
     {
         using var scope = NewDisposeScope();
-        loss.add_(batchLoss, count);
-        right.add_(logits.argmax(1).eq(labels).sum());
-        last.copy_(batchLoss);
+        _loss.add_(batchLoss, count);
+        _right.add_(logits.argmax(1).eq(labels).sum());
+        _last.copy_(batchLoss);
         Images += count;
     }
 
     public void Reset()
     {
-        loss.zero_();
-        right.zero_();
+        _loss.zero_();
+        _right.zero_();
         Images = 0;
     }
 
     public void Dispose()
     {
-        loss.Dispose();
-        right.Dispose();
-        last.Dispose();
+        _loss.Dispose();
+        _right.Dispose();
+        _last.Dispose();
     }
 
     private static Tensor Create<T>(ScalarType type, T value) where T : unmanaged

@@ -16,26 +16,26 @@ internal sealed class TrainingRun : IDisposable
 {
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(1);
 
-    private readonly TrainCommand command;
-    private readonly TrajectoryParameters parameters;
-    private readonly ITrainingHost host;
-    private readonly TrainingControl control;
-    private readonly PackedDataSet data;
-    private readonly Batches batches;
-    private readonly Cnn network;
-    private readonly IOptimizer optimizer;
-    private readonly RunningSums sums;
-    private readonly int[] pointRows;
+    private readonly TrainCommand _command;
+    private readonly TrajectoryParameters _parameters;
+    private readonly ITrainingHost _host;
+    private readonly TrainingControl _control;
+    private readonly PackedDataSet _data;
+    private readonly Batches _batches;
+    private readonly Cnn _network;
+    private readonly IOptimizer _optimizer;
+    private readonly RunningSums _sums;
+    private readonly int[] _pointRows;
 
-    private int step;
-    private double trainSeconds;
-    private bool reproducible = Engine.IsDeterministic;
-    private bool diverged;
-    private bool pointIsDue;
-    private double checkpointSeconds;
-    private long progressTime = Stopwatch.GetTimestamp();
-    private int progressStep;
-    private double progressSeconds;
+    private int _step;
+    private double _trainSeconds;
+    private bool _reproducible = Engine.IsDeterministic;
+    private bool _diverged;
+    private bool _pointIsDue;
+    private double _checkpointSeconds;
+    private long _progressTime = Stopwatch.GetTimestamp();
+    private int _progressStep;
+    private double _progressSeconds;
 
     /// <summary>Loads the data set and the checkpoint.</summary>
     /// <exception cref="InvalidDataException">The command can't be carried out; the message says why.</exception>
@@ -43,64 +43,64 @@ internal sealed class TrainingRun : IDisposable
     public TrainingRun(TrainCommand command, ITrainingHost host)
     {
         TrainCommandCheck.ThrowIfInvalid(command);
-        this.command = command;
-        this.host = host;
-        parameters = command.Parameters;
-        control = new(command.TrajectoryId, command.Milestones);
-        data = PackedDataSet.Open(command.DataSet);
-        if (data.Train.Count == 0 || data.Validation.Count == 0)
-            throw new InvalidDataException($"{command.DataSet}: There are {data.Train.Count} training and {data.Validation.Count} validation images; both are needed.");
+        _command = command;
+        _host = host;
+        _parameters = command.Parameters;
+        _control = new(command.TrajectoryId, command.Milestones);
+        _data = PackedDataSet.Open(command.DataSet);
+        if (_data.Train.Count == 0 || _data.Validation.Count == 0)
+            throw new InvalidDataException($"{command.DataSet}: There are {_data.Train.Count} training and {_data.Validation.Count} validation images; both are needed.");
 
-        batches = new(data, parameters);
-        pointRows = Evaluation.Subset(data);
-        network = new(parameters, data.Shape, data.Classes.Count);
-        optimizer = Optimizers.Create(parameters, network.Flat.NumberOfElements);
-        sums = command.Checkpoint is { } path ? Resume(path) : new();
-        checkpointSeconds = progressSeconds = trainSeconds;
-        progressStep = step;
+        _batches = new(_data, _parameters);
+        _pointRows = Evaluation.Subset(_data);
+        _network = new(_parameters, _data.Shape, _data.Classes.Count);
+        _optimizer = Optimizers.Create(_parameters, _network.Flat.NumberOfElements);
+        _sums = command.Checkpoint is { } path ? Resume(path) : new();
+        _checkpointSeconds = _progressSeconds = _trainSeconds;
+        _progressStep = _step;
     }
 
-    private IReadOnlyList<(string Name, Tensor Values)> Tensors => [("parameters", network.Flat), .. optimizer.State];
+    private IReadOnlyList<(string Name, Tensor Values)> Tensors => [("parameters", _network.Flat), .. _optimizer.State];
 
     /// <summary>Trains until the milestones are measured or the host wants it to stop.</summary>
     public void Train()
     {
-        Report(new StartedEvent(command.TrajectoryId, step, reproducible));
+        Report(new StartedEvent(_command.TrajectoryId, _step, _reproducible));
         while (true)
         {
-            host.Attend(control);
-            if (control.Abandoned) return;
-            if (control.StopRequested || control.Milestones.Count == 0)
+            _host.Attend(_control);
+            if (_control.Abandoned) return;
+            if (_control.StopRequested || _control.Milestones.Count == 0)
             {
                 WriteCheckpoint();
-                Report(new StoppedEvent(command.TrajectoryId, step));
+                Report(new StoppedEvent(_command.TrajectoryId, _step));
                 return;
             }
 
-            if (pointIsDue && !MeasurePoint()) continue;
+            if (_pointIsDue && !MeasurePoint()) continue;
 
-            if ((diverged || control.Milestones.Min == step) && !MeasureMilestones()) continue;
-            if (control.Milestones.Count == 0)
+            if ((_diverged || _control.Milestones.Min == _step) && !MeasureMilestones()) continue;
+            if (_control.Milestones.Count == 0)
             {
                 WriteCheckpoint();
-                Report(new DoneEvent(command.TrajectoryId, step));
+                Report(new DoneEvent(_command.TrajectoryId, _step));
                 return;
             }
 
-            var checkpointIsDue = command.CheckpointEverySeconds > 0 && trainSeconds - checkpointSeconds >= command.CheckpointEverySeconds;
+            var checkpointIsDue = _command.CheckpointEverySeconds > 0 && _trainSeconds - _checkpointSeconds >= _command.CheckpointEverySeconds;
             if (checkpointIsDue) WriteCheckpoint();
 
             Step();
-            if (Stopwatch.GetElapsedTime(progressTime) >= ProgressInterval) ReportProgress();
+            if (Stopwatch.GetElapsedTime(_progressTime) >= ProgressInterval) ReportProgress();
         }
     }
 
     public void Dispose()
     {
-        sums.Dispose();
-        optimizer.Dispose();
-        network.Dispose();
-        data.Dispose();
+        _sums.Dispose();
+        _optimizer.Dispose();
+        _network.Dispose();
+        _data.Dispose();
     }
 
     private void Step()
@@ -108,120 +108,120 @@ internal sealed class TrainingRun : IDisposable
         var started = Stopwatch.GetTimestamp();
         using (NewDisposeScope())
         {
-            var rows = batches.Rows(step);
-            var (images, labels) = Batches.Load(data, rows);
-            var logits = network.Forward(images, Seeds.For(parameters.Seed, Purpose.Dropout, step));
+            var rows = _batches.Rows(_step);
+            var (images, labels) = Batches.Load(_data, rows);
+            var logits = _network.Forward(images, Seeds.For(_parameters.Seed, Purpose.Dropout, _step));
             var loss = functional.cross_entropy(logits, labels);
-            var gradient = autograd.grad([loss], [network.Flat])[0];
+            var gradient = autograd.grad([loss], [_network.Flat])[0];
             using (no_grad())
             {
-                optimizer.Apply(network.Flat, gradient, step + 1);
-                sums.Add(loss, logits, labels, rows.Length);
+                _optimizer.Apply(_network.Flat, gradient, _step + 1);
+                _sums.Add(loss, logits, labels, rows.Length);
             }
         }
 
-        step++;
-        pointIsDue = step % command.EvaluateEvery == 0;
-        trainSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
+        _step++;
+        _pointIsDue = _step % _command.EvaluateEvery == 0;
+        _trainSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
     // Only here is a training found to have diverged, so that it ends at the same step whatever its milestones are.
     private bool MeasurePoint()
     {
-        if (Measure(pointRows) is not { } validation) return false;
-        var loss = sums.Loss / sums.Images;
-        diverged |= !double.IsFinite(loss) || !double.IsFinite(validation.Loss);
-        Report(new MetricsEvent(command.TrajectoryId, step, new Dictionary<string, double>
+        if (Measure(_pointRows) is not { } validation) return false;
+        var loss = _sums.Loss / _sums.Images;
+        _diverged |= !double.IsFinite(loss) || !double.IsFinite(validation.Loss);
+        Report(new MetricsEvent(_command.TrajectoryId, _step, new Dictionary<string, double>
         {
             ["loss"] = loss,
-            ["accuracy"] = (double)sums.Right / sums.Images,
+            ["accuracy"] = (double)_sums.Right / _sums.Images,
             ["validationLoss"] = validation.Loss,
             ["validationAccuracy"] = validation.Accuracy,
         }));
-        sums.Reset();
-        pointIsDue = false;
+        _sums.Reset();
+        _pointIsDue = false;
         return true;
     }
 
     // The one at this step, or all that are left when no further step would change anything.
     private bool MeasureMilestones()
     {
-        if (Measure(Evaluation.Rows(data.Validation)) is not { } validation) return false;
+        if (Measure(Evaluation.Rows(_data.Validation)) is not { } validation) return false;
         Measurement? test = null;
-        if (data.Test.Count > 0)
+        if (_data.Test.Count > 0)
         {
-            test = Measure(Evaluation.Rows(data.Test));
+            test = Measure(Evaluation.Rows(_data.Test));
             if (test is null) return false;
         }
 
         // Dropped while it was measured: the loop sees what is left.
-        var due = control.Milestones.Where(milestone => diverged || milestone == step).ToList();
+        var due = _control.Milestones.Where(milestone => _diverged || milestone == _step).ToList();
         if (due.Count == 0) return false;
 
         foreach (var milestone in due)
         {
-            var path = Path.Combine(command.OutputDirectory, $"step-{milestone}.safetensors");
-            var info = new WeightsInfo(parameters, data.Shape, data.Classes, data.Hash, milestone, validation.Accuracy);
-            var hash = WeightsFile.Write(path, network, info);
-            var lossIsFinite = double.IsFinite(validation.Loss) && double.IsFinite(sums.Loss);
+            var path = Path.Combine(_command.OutputDirectory, $"step-{milestone}.safetensors");
+            var info = new WeightsInfo(_parameters, _data.Shape, _data.Classes, _data.Hash, milestone, validation.Accuracy);
+            var hash = WeightsFile.Write(path, _network, info);
+            var lossIsFinite = double.IsFinite(validation.Loss) && double.IsFinite(_sums.Loss);
             Report(new MilestoneEvent(
-                command.TrajectoryId, milestone, validation.Accuracy, validation.Loss, validation.MeanSquaredError, test?.Accuracy,
-                diverged || !lossIsFinite, path, hash, trainSeconds, reproducible));
-            control.Milestones.Remove(milestone);
+                _command.TrajectoryId, milestone, validation.Accuracy, validation.Loss, validation.MeanSquaredError, test?.Accuracy,
+                _diverged || !lossIsFinite, path, hash, _trainSeconds, _reproducible));
+            _control.Milestones.Remove(milestone);
         }
 
-        if (control.Milestones.Count > 0) WriteCheckpoint();
+        if (_control.Milestones.Count > 0) WriteCheckpoint();
         return true;
     }
 
-    private Measurement? Measure(int[] rows) => Evaluation.Measure(network, data, rows, () =>
+    private Measurement? Measure(int[] rows) => Evaluation.Measure(_network, _data, rows, () =>
     {
-        host.Attend(control);
-        return control.MustStop;
+        _host.Attend(_control);
+        return _control.MustStop;
     });
 
     private void WriteCheckpoint()
     {
-        var path = Path.Combine(command.OutputDirectory, $"checkpoint-{step}.safetensors");
+        var path = Path.Combine(_command.OutputDirectory, $"checkpoint-{_step}.safetensors");
         Checkpoint.Write(path, new()
         {
-            Parameters = parameters,
-            DataSetHash = data.Hash,
-            Step = step,
-            TrainSeconds = trainSeconds,
-            Diverged = diverged,
-            PointIsDue = pointIsDue,
-            LossSum = sums.Loss,
-            RightSum = sums.Right,
-            ImageSum = sums.Images,
+            Parameters = _parameters,
+            DataSetHash = _data.Hash,
+            Step = _step,
+            TrainSeconds = _trainSeconds,
+            Diverged = _diverged,
+            PointIsDue = _pointIsDue,
+            LossSum = _sums.Loss,
+            RightSum = _sums.Right,
+            ImageSum = _sums.Images,
             Engine = Engine.Name,
             EngineVersion = Engine.Version,
             Device = Engine.Device,
-            Reproducible = reproducible,
+            Reproducible = _reproducible,
         }, Tensors);
-        checkpointSeconds = trainSeconds;
-        Report(new CheckpointEvent(command.TrajectoryId, step, path, trainSeconds));
+        _checkpointSeconds = _trainSeconds;
+        Report(new CheckpointEvent(_command.TrajectoryId, _step, path, _trainSeconds));
     }
 
     private RunningSums Resume(string path)
     {
-        var state = Checkpoint.Read(path, Tensors, state => TrainCommandCheck.ThrowIfUnfit(path, state, command, data));
-        step = state.Step;
-        trainSeconds = state.TrainSeconds;
-        diverged = state.Diverged;
-        pointIsDue = state.PointIsDue;
-        reproducible &= state.Reproducible
+        var state = Checkpoint.Read(path, Tensors, state => TrainCommandCheck.ThrowIfUnfit(path, state, _command, _data));
+        _step = state.Step;
+        _trainSeconds = state.TrainSeconds;
+        _diverged = state.Diverged;
+        _pointIsDue = state.PointIsDue;
+        _reproducible &= state.Reproducible
             && (state.Engine, state.EngineVersion, state.Device) == (Engine.Name, Engine.Version, Engine.Device);
         return new(state.LossSum, state.RightSum, state.ImageSum);
     }
 
     private void ReportProgress()
     {
-        var perSecond = (step - progressStep) / Math.Max(trainSeconds - progressSeconds, 1e-9);
-        var epoch = (double)step / batches.StepsPerEpoch;
-        Report(new ProgressEvent(command.TrajectoryId, step, epoch, sums.LastLoss, perSecond, trainSeconds));
-        (progressTime, progressStep, progressSeconds) = (Stopwatch.GetTimestamp(), step, trainSeconds);
+        var perSecond = (_step - _progressStep) / Math.Max(_trainSeconds - _progressSeconds, 1e-9);
+        var epoch = (double)_step / _batches.StepsPerEpoch;
+        Report(new ProgressEvent(_command.TrajectoryId, _step, epoch, _sums.LastLoss, perSecond, _trainSeconds));
+        (_progressTime, _progressStep, _progressSeconds) = (Stopwatch.GetTimestamp(), _step, _trainSeconds);
     }
 
-    private void Report(TrainingEvent happened) => host.Report(happened);
+    private void Report(TrainingEvent happened) => _host.Report(happened);
 }

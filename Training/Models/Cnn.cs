@@ -19,15 +19,15 @@ internal sealed class Cnn : IDisposable
 {
     private const int SmallestPooledSide = 4;
 
-    private readonly TrajectoryParameters parameters;
-    private readonly List<bool> pooled = [];
-    private readonly List<NetworkPart> parts = [];
-    private readonly long[] sizes;
+    private readonly TrajectoryParameters _parameters;
+    private readonly List<bool> _pooled = [];
+    private readonly List<NetworkPart> _parts = [];
+    private readonly long[] _sizes;
 
     /// <summary>The network with its first weights, which are a function of the seed.</summary>
     public Cnn(TrajectoryParameters parameters, ImageShape shape, int classes)
     {
-        this.parameters = parameters;
+        _parameters = parameters;
         Input = shape;
         Classes = classes;
         long height = shape.Height, width = shape.Width, channels = shape.Channels;
@@ -37,14 +37,14 @@ internal sealed class Cnn : IDisposable
             AddConvolution($"conv{layer}", filters, channels, parameters.KernelSize);
             channels = filters;
             var pool = Math.Min(height, width) >= SmallestPooledSide;
-            pooled.Add(pool);
+            _pooled.Add(pool);
             if (pool) (height, width) = (height / 2, width / 2);
         }
 
         AddDense("dense1", parameters.DenseUnits, height, width, channels);
         AddDense("dense2", classes, 1, 1, parameters.DenseUnits);
 
-        sizes = parts.Select(part => part.Size).ToArray();
+        _sizes = _parts.Select(part => part.Size).ToArray();
         Flat = CreateParameters();
     }
 
@@ -53,7 +53,7 @@ internal sealed class Cnn : IDisposable
     public int Classes { get; }
 
     /// <summary>The weights and biases in the order of <see cref="Flat"/>.</summary>
-    public IReadOnlyList<NetworkPart> Parts => parts;
+    public IReadOnlyList<NetworkPart> Parts => _parts;
 
     /// <summary>All parameters, float32, a leaf that gradients are taken by.</summary>
     public Tensor Flat { get; }
@@ -69,8 +69,8 @@ internal sealed class Cnn : IDisposable
         var next = 0;
 
         var x = images.to_type(ScalarType.Float32).div_(255).permute(0, 3, 1, 2);
-        var padding = parameters.KernelSize / 2;
-        foreach (var pool in pooled)
+        var padding = _parameters.KernelSize / 2;
+        foreach (var pool in _pooled)
         {
             x = functional.conv2d(x, views[next++].permute(0, 3, 1, 2), views[next++], [1, 1], [padding, padding]);
             if (pool) x = functional.max_pool2d(x, [2, 2], [2, 2]);
@@ -78,11 +78,11 @@ internal sealed class Cnn : IDisposable
         }
 
         x = x.permute(0, 2, 3, 1).reshape(images.shape[0], -1);
-        x = functional.linear(x, views[next++].reshape(parameters.DenseUnits, -1), views[next++]).relu();
-        if (dropoutSeed is { } seed && parameters.Dropout > 0)
+        x = functional.linear(x, views[next++].reshape(_parameters.DenseUnits, -1), views[next++]).relu();
+        if (dropoutSeed is { } seed && _parameters.Dropout > 0)
         {
             using var generator = manual_seed(seed);
-            x = functional.dropout(x, parameters.Dropout, true);
+            x = functional.dropout(x, _parameters.Dropout, true);
         }
 
         x = functional.linear(x, views[next++].reshape(Classes, -1), views[next]);
@@ -92,8 +92,8 @@ internal sealed class Cnn : IDisposable
     /// <summary>The parts as views of the flat tensor, each in its training shape.</summary>
     public Tensor[] CutParts()
     {
-        var pieces = Flat.split(sizes, 0);
-        return parts.Select((part, i) => pieces[i].view(part.Shape)).ToArray();
+        var pieces = Flat.split(_sizes, 0);
+        return _parts.Select((part, i) => pieces[i].view(part.Shape)).ToArray();
     }
 
     public void Dispose() => Flat.Dispose();
@@ -101,16 +101,16 @@ internal sealed class Cnn : IDisposable
     private void AddConvolution(string name, long filters, long channels, long kernel)
     {
         var fanIn = channels * kernel * kernel;
-        parts.Add(new($"{name}.weight", [filters, kernel, kernel, channels], [filters, channels, kernel, kernel], [0, 3, 1, 2], fanIn));
-        parts.Add(new($"{name}.bias", [filters], [filters], null, fanIn));
+        _parts.Add(new($"{name}.weight", [filters, kernel, kernel, channels], [filters, channels, kernel, kernel], [0, 3, 1, 2], fanIn));
+        _parts.Add(new($"{name}.bias", [filters], [filters], null, fanIn));
     }
 
     // PyTorch flattens [c, h, w], training [h, w, c]: the first dense layer's columns change places, too.
     private void AddDense(string name, long units, long height, long width, long channels)
     {
         var fanIn = height * width * channels;
-        parts.Add(new($"{name}.weight", [units, height, width, channels], [units, fanIn], [0, 3, 1, 2], fanIn));
-        parts.Add(new($"{name}.bias", [units], [units], null, fanIn));
+        _parts.Add(new($"{name}.weight", [units, height, width, channels], [units, fanIn], [0, 3, 1, 2], fanIn));
+        _parts.Add(new($"{name}.bias", [units], [units], null, fanIn));
     }
 
     // PyTorch's defaults for both kinds of layer: kaiming_uniform_ with a = sqrt(5) (He et al. 2015) comes to
@@ -119,12 +119,12 @@ internal sealed class Cnn : IDisposable
     {
         using var scope = NewDisposeScope();
         using var withoutGradient = no_grad();
-        using var generator = manual_seed(Seeds.For(parameters.Seed, Purpose.Weights, 0));
-        var flat = empty([sizes.Sum()], ScalarType.Float32);
-        var pieces = flat.split(sizes, 0);
+        using var generator = manual_seed(Seeds.For(_parameters.Seed, Purpose.Weights, 0));
+        var flat = empty([_sizes.Sum()], ScalarType.Float32);
+        var pieces = flat.split(_sizes, 0);
         for (var i = 0; i < pieces.Length; i++)
         {
-            var bound = 1 / Math.Sqrt(parts[i].FanIn);
+            var bound = 1 / Math.Sqrt(_parts[i].FanIn);
             pieces[i].uniform_(-bound, bound);
         }
 

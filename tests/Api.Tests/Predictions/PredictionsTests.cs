@@ -132,11 +132,11 @@ public sealed class PredictionsTests : ApiFixture
         """,
         id);
 
-    private static MultipartFormDataContent Form(byte[] image, string? experiment = null)
+    private static MultipartFormDataContent Form(byte[] image, string? _experiment = null)
     {
         var form = new MultipartFormDataContent { { new ByteArrayContent(image), "image", "digit.png" } };
-        if (experiment is not null)
-            form.Add(new StringContent(experiment), "experimentId");
+        if (_experiment is not null)
+            form.Add(new StringContent(_experiment), "experimentId");
         return form;
     }
 

@@ -8,20 +8,20 @@ namespace MlExperiments.Shared.Tests.Blobs;
 
 public sealed class FolderBlobStoreTests : BlobStoreConformance
 {
-    private TemporaryFolder folder = null!;
-    private FolderBlobStore store = null!;
+    private TemporaryFolder _folder = null!;
+    private FolderBlobStore _store = null!;
 
-    protected override IBlobStore Store => store;
+    protected override IBlobStore Store => _store;
 
     [SetUp]
     public void MakeStore()
     {
-        folder = new TemporaryFolder();
-        store = NewStore();
+        _folder = new TemporaryFolder();
+        _store = NewStore();
     }
 
     [TearDown]
-    public void DeleteFolder() => folder.Dispose();
+    public void DeleteFolder() => _folder.Dispose();
 
     [Test]
     public async Task Put_Content_IsOneFileUnderItsHash()
@@ -29,8 +29,8 @@ public sealed class FolderBlobStoreTests : BlobStoreConformance
         var reference = await PutAsync([1, 2, 3]);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(folder.Files, Is.EqualTo(new[] { $"{reference.Hash[..2]}/{reference.Hash}" }));
-            Assert.That(await File.ReadAllBytesAsync(await store.GetPathAsync(reference.Hash, CancellationToken.None)), Is.EqualTo(new byte[] { 1, 2, 3 }));
+            Assert.That(_folder.Files, Is.EqualTo(new[] { $"{reference.Hash[..2]}/{reference.Hash}" }));
+            Assert.That(await File.ReadAllBytesAsync(await _store.GetPathAsync(reference.Hash, CancellationToken.None)), Is.EqualTo(new byte[] { 1, 2, 3 }));
         }
     }
 
@@ -39,23 +39,23 @@ public sealed class FolderBlobStoreTests : BlobStoreConformance
     {
         using var cancelled = new CancellationTokenSource();
         await cancelled.CancelAsync();
-        Assert.That(async () => await store.PutAsync(new MemoryStream([1]), cancelled.Token), Throws.InstanceOf<OperationCanceledException>());
-        Assert.That(folder.Files, Is.Empty);
+        Assert.That(async () => await _store.PutAsync(new MemoryStream([1]), cancelled.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(_folder.Files, Is.Empty);
     }
 
     [Test]
     public void Start_WhatAKilledWriterLeft_IsDeletedAfterADay()
     {
-        var (old, recent) = (Path.Combine(folder.Path, "tmp", "old"), Path.Combine(folder.Path, "tmp", "recent"));
+        var (old, recent) = (Path.Combine(_folder.Path, "tmp", "old"), Path.Combine(_folder.Path, "tmp", "recent"));
         File.WriteAllText(old, "half");
         File.WriteAllText(recent, "half");
         File.SetLastWriteTimeUtc(old, TimeProvider.System.GetUtcNow().UtcDateTime.AddDays(-2));
         NewStore();
-        Assert.That(folder.Files, Is.EqualTo(new[] { "tmp/recent" }));
+        Assert.That(_folder.Files, Is.EqualTo(new[] { "tmp/recent" }));
     }
 
     [Test]
-    public void GetPath_NoHash_Throws() => Assert.That(() => store.GetPathAsync("../x", CancellationToken.None), Throws.ArgumentException);
+    public void GetPath_NoHash_Throws() => Assert.That(() => _store.GetPathAsync("../x", CancellationToken.None), Throws.ArgumentException);
 
     [Test]
     public void AddBlobStore_NoFolder_IsRefusedAtTheStart()
@@ -65,5 +65,5 @@ public sealed class FolderBlobStoreTests : BlobStoreConformance
         Assert.That(() => provider.GetRequiredService<IStartupValidator>().Validate(), Throws.TypeOf<OptionsValidationException>());
     }
 
-    private FolderBlobStore NewStore() => new(Options.Create(new BlobOptions { Folder = folder.Path }), TimeProvider.System);
+    private FolderBlobStore NewStore() => new(Options.Create(new BlobOptions { Folder = _folder.Path }), TimeProvider.System);
 }

@@ -6,24 +6,24 @@ namespace MlExperiments.Shared.Tests.Blobs;
 
 public sealed class PackWriterTests
 {
-    private TemporaryFolder folder = null!;
-    private FolderBlobStore store = null!;
-    private PackWriter writer = null!;
+    private TemporaryFolder _folder = null!;
+    private FolderBlobStore _store = null!;
+    private PackWriter _writer = null!;
 
     [SetUp]
     public void MakeWriter()
     {
-        folder = new TemporaryFolder();
-        var options = new BlobOptions { Folder = folder.Path };
-        store = new FolderBlobStore(Options.Create(options), TimeProvider.System);
-        writer = new PackWriter(store, options.TemporaryFolder);
+        _folder = new TemporaryFolder();
+        var options = new BlobOptions { Folder = _folder.Path };
+        _store = new FolderBlobStore(Options.Create(options), TimeProvider.System);
+        _writer = new PackWriter(_store, options.TemporaryFolder);
     }
 
     [TearDown]
     public void DeleteFolder()
     {
-        writer.Dispose();
-        folder.Dispose();
+        _writer.Dispose();
+        _folder.Dispose();
     }
 
     [Test]
@@ -31,11 +31,11 @@ public sealed class PackWriterTests
     {
         var sequences = Enumerable.Range(1, 100).Select(length => Enumerable.Repeat((byte)length, length).ToArray()).ToList();
         var offsets = sequences.Select(Append).ToList();
-        var pack = await writer.CompleteAsync(default);
+        var pack = await _writer.CompleteAsync(default);
         Assert.That(pack.Length, Is.EqualTo(sequences.Sum(sequence => sequence.Length)));
         foreach (var (sequence, offset) in sequences.Zip(offsets))
         {
-            await using var stream = await store.OpenReadAsync(pack.Hash, offset, sequence.Length, default);
+            await using var stream = await _store.OpenReadAsync(pack.Hash, offset, sequence.Length, default);
             var bytes = new byte[sequence.Length];
             await stream.ReadExactlyAsync(bytes);
             Assert.That(bytes, Is.EqualTo(sequence));
@@ -47,10 +47,10 @@ public sealed class PackWriterTests
     {
         var most = new byte[PackWriter.MaxLength];
         Append(most);
-        Assert.That(writer.TryAppend([1], out _), Is.False);
-        var first = await writer.CompleteAsync(default);
+        Assert.That(_writer.TryAppend([1], out _), Is.False);
+        var first = await _writer.CompleteAsync(default);
         var offset = Append([1]);
-        var second = await writer.CompleteAsync(default);
+        var second = await _writer.CompleteAsync(default);
         using (Assert.EnterMultipleScope())
         {
             Assert.That(first.Length, Is.EqualTo(most.LongLength));
@@ -64,11 +64,11 @@ public sealed class PackWriterTests
 
     [Test]
     public void Complete_Nothing_Throws() =>
-        Assert.That(async () => await writer.CompleteAsync(default), Throws.InvalidOperationException);
+        Assert.That(async () => await _writer.CompleteAsync(default), Throws.InvalidOperationException);
 
     private long Append(byte[] bytes)
     {
-        Assert.That(writer.TryAppend(bytes, out var offset), Is.True);
+        Assert.That(_writer.TryAppend(bytes, out var offset), Is.True);
         return offset;
     }
 }

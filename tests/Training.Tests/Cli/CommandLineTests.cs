@@ -8,25 +8,25 @@ public sealed class CommandLineTests
 {
     private static readonly string[] Small = ["--i", "0.003", "--j", "1", "--filters", "4", "--dense-units", "16", "--batch-size", "16"];
 
-    private DigitData digits = null!;
-    private string images = null!;
-    private string output = null!;
+    private DigitData _digits = null!;
+    private string _images = null!;
+    private string _output = null!;
 
     [SetUp]
     public void CreateFolders()
     {
-        digits = new();
-        images = digits.NewFolder();
-        output = digits.NewFolder();
+        _digits = new();
+        _images = _digits.NewFolder();
+        _output = _digits.NewFolder();
     }
 
     [TearDown]
-    public void RemoveFolders() => digits.Dispose();
+    public void RemoveFolders() => _digits.Dispose();
 
     [Test]
     public async Task Train_ThenTest_TellsTheDigit()
     {
-        DigitData.Write(images, [0, 1], 40);
+        DigitData.Write(_images, [0, 1], 40);
         var (code, printed, errors) = await TrainAsync("150");
         Assert.That(code, Is.Zero, errors);
         Assert.That(errors, Does.Contain("trained in"));
@@ -38,13 +38,13 @@ public sealed class CommandLineTests
         Assert.That(again.Output, Is.EqualTo(printed));
         Assert.That((await TrainAsync("160")).Errors, Does.Contain("going on from step 150"));
 
-        var image = Path.Combine(digits.Folder, "one.png");
+        var image = Path.Combine(_digits.Folder, "one.png");
         await File.WriteAllBytesAsync(image, DigitPainter.PaintPng(1, 4711));
-        var test = await TrainerProcess.RunAsync(["test", .. Small, "--k", "150", "--image", image, "--output", output]);
+        var test = await TrainerProcess.RunAsync(["test", .. Small, "--k", "150", "--image", image, "--output", _output]);
         Assert.That(test.Code, Is.Zero, test.Errors);
         Assert.That(test.Output, Does.StartWith("label: 1\n").And.Contain("confidence: 0.").And.Contain("  0: 0."));
 
-        var other = await TrainerProcess.RunAsync(["test", .. Small, "--k", "151", "--image", image, "--output", output]);
+        var other = await TrainerProcess.RunAsync(["test", .. Small, "--k", "151", "--image", image, "--output", _output]);
         Assert.That(other.Code, Is.Not.Zero);
         Assert.That(other.Errors, Does.Contain("Nothing was trained for these parameters"));
     }
@@ -52,9 +52,9 @@ public sealed class CommandLineTests
     [Test]
     public async Task Train_OnOtherImages_StartsOver()
     {
-        DigitData.Write(images, [0, 1], 20);
+        DigitData.Write(_images, [0, 1], 20);
         Assert.That((await TrainAsync("20")).Code, Is.Zero);
-        DigitData.Write(images, [2], 20);
+        DigitData.Write(_images, [2], 20);
         var (code, printed, errors) = await TrainAsync("20");
         Assert.That(code, Is.Zero, errors);
         Assert.That(errors, Does.Contain("starts over"));
@@ -65,7 +65,7 @@ public sealed class CommandLineTests
     public async Task Train_OnNamedSplitsInOneFolder_UsesThem()
     {
         foreach (var (split, first) in new[] { ("train", 0), ("validation", 100), ("test", 200) })
-            DigitData.Write(Path.Combine(images, "digits", split), [3, 7], 12, first);
+            DigitData.Write(Path.Combine(_images, "digits", split), [3, 7], 12, first);
         var (code, printed, errors) = await TrainAsync("5", "--size", "16x12", "--channels", "3");
         Assert.That(code, Is.Zero, errors);
         // 24 validation images: the accuracy is a multiple of 1/24.
@@ -76,20 +76,20 @@ public sealed class CommandLineTests
     public async Task Train_OnWhatIsNoDataSet_SaysWhatToDo()
     {
         await CheckAsync("holds no images", "5");
-        DigitData.Write(images, [5], 5);
+        DigitData.Write(_images, [5], 5);
         await CheckAsync("single class, '5'", "5");
-        DigitData.Write(images, [6], 20);
-        await File.WriteAllTextAsync(Path.Combine(images, "6", "notes.txt"), "no image");
+        DigitData.Write(_images, [6], 20);
+        await File.WriteAllTextAsync(Path.Combine(_images, "6", "notes.txt"), "no image");
         await CheckAsync("notes.txt can't be used", "5");
-        images = Path.Combine(images, "none");
+        _images = Path.Combine(_images, "none");
         await CheckAsync("There is no folder", "5");
     }
 
     [Test]
     public async Task Train_WithoutValidationImages_SaysSo()
     {
-        DigitData.Write(images, [0, 1], 4);
-        var parts = Directory.GetFiles(images, "*.png", SearchOption.AllDirectories);
+        DigitData.Write(_images, [0, 1], 4);
+        var parts = Directory.GetFiles(_images, "*.png", SearchOption.AllDirectories);
         foreach (var held in parts.Where(file => Shared.Contracts.Splits.IsHeldOut(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))))
             File.Delete(held);
         await CheckAsync("0 for validation", "5");
@@ -107,7 +107,7 @@ public sealed class CommandLineTests
     [TestCase("--frobnicate", "--frobnicate", "2")]
     public async Task Train_WithABadArgument_NamesIt(string reason, string option, string value)
     {
-        var arguments = new List<string> { "train", "--images", images, "--output", output };
+        var arguments = new List<string> { "train", "--images", _images, "--output", _output };
         foreach (var (name, standard) in new[] { ("--i", "0.001"), ("--j", "1"), ("--k", "5") })
             arguments.AddRange([name, name == option ? value : standard]);
         if (option is not ("--i" or "--j" or "--k")) arguments.AddRange([option, value]);
@@ -120,13 +120,13 @@ public sealed class CommandLineTests
     [Test]
     public async Task Test_OfWhatIsNoImage_SaysSo()
     {
-        DigitData.Write(images, [0, 1], 20);
+        DigitData.Write(_images, [0, 1], 20);
         Assert.That((await TrainAsync("5")).Code, Is.Zero);
-        var file = Path.Combine(digits.Folder, "no.png");
+        var file = Path.Combine(_digits.Folder, "no.png");
         await File.WriteAllTextAsync(file, "no image");
         foreach (var (path, reason) in new[] { (file, "can't be used"), (file + "x", "no.pngx") })
         {
-            var (code, _, errors) = await TrainerProcess.RunAsync(["test", .. Small, "--k", "5", "--image", path, "--output", output]);
+            var (code, _, errors) = await TrainerProcess.RunAsync(["test", .. Small, "--k", "5", "--image", path, "--output", _output]);
             Assert.That(code, Is.Not.Zero);
             Assert.That(errors, Does.Contain(reason).And.Not.Contains("   at "));
         }
@@ -140,7 +140,7 @@ public sealed class CommandLineTests
     }
 
     private Task<(int Code, string Output, string Errors)> TrainAsync(string steps, params string[] more) =>
-        TrainerProcess.RunAsync(["train", .. Small, "--k", steps, "--images", images, "--output", output, .. more]);
+        TrainerProcess.RunAsync(["train", .. Small, "--k", steps, "--images", _images, "--output", _output, .. more]);
 
     private static double Accuracy(string printed)
     {

@@ -6,18 +6,18 @@ namespace MlExperiments.Training.Tests.Cli;
 
 public sealed class DigitsTests
 {
-    private string folder = null!;
+    private string _folder = null!;
 
     [SetUp]
-    public void CreateFolder() => folder = Directory.CreateTempSubdirectory("digits-tests-").FullName;
+    public void CreateFolder() => _folder = Directory.CreateTempSubdirectory("digits-tests-").FullName;
 
     [TearDown]
-    public void RemoveFolder() => Directory.Delete(folder, recursive: true);
+    public void RemoveFolder() => Directory.Delete(_folder, recursive: true);
 
     [Test]
     public async Task Digits_ToAZip_HoldsAFolderPerClass()
     {
-        var path = Path.Combine(folder, "new", "digits.zip");
+        var path = Path.Combine(_folder, "new", "digits.zip");
         var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--output", path, "--count", "25");
         Assert.That(code, Is.Zero, errors);
 
@@ -32,16 +32,16 @@ public sealed class DigitsTests
     [Test]
     public async Task Digits_ToAFolder_WritesAFolderPerClass()
     {
-        var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--output", folder, "--count", "10");
+        var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--output", _folder, "--count", "10");
         Assert.That(code, Is.Zero, errors);
-        Assert.That(Directory.EnumerateFiles(folder, "*.png", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(folder, file)).Order(),
+        Assert.That(Directory.EnumerateFiles(_folder, "*.png", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(_folder, file)).Order(),
             Is.EqualTo(Enumerable.Range(0, 10).Select(digit => $"{digit}/00000.png")));
     }
 
     [Test]
     public async Task Digits_TooFew_SaysSo()
     {
-        var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--output", folder, "--count", "9");
+        var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--output", _folder, "--count", "9");
         Assert.That(code, Is.EqualTo(1));
         Assert.That(errors, Does.Contain("--count is 9; it must be 10 to 1000000."));
     }

@@ -9,35 +9,35 @@ public sealed class ServeTests
 {
     private const int Endless = 10_000_000;
 
-    private DigitData digits = null!;
-    private string dataSet = null!;
-    private TrainerProcess trainer = null!;
+    private DigitData _digits = null!;
+    private string _dataSet = null!;
+    private TrainerProcess _trainer = null!;
 
     [OneTimeSetUp]
     public void CreateData()
     {
-        digits = new();
-        dataSet = digits.Pack();
+        _digits = new();
+        _dataSet = _digits.Pack();
     }
 
     [OneTimeTearDown]
-    public void RemoveData() => digits.Dispose();
+    public void RemoveData() => _digits.Dispose();
 
     [SetUp]
-    public async Task StartAsync() => trainer = await TrainerProcess.ServeAsync();
+    public async Task StartAsync() => _trainer = await TrainerProcess.ServeAsync();
 
     [TearDown]
-    public void Stop() => trainer.Dispose();
+    public void Stop() => _trainer.Dispose();
 
     [Test]
     public async Task Training_ToItsEnd_TellsItsStory()
     {
         var command = Command([20, 60]);
-        trainer.Send(command);
+        _trainer.Send(command);
         var seen = new List<TrainerEvent>();
-        await trainer.UntilAsync<DoneEvent>(seen);
+        await _trainer.UntilAsync<DoneEvent>(seen);
 
-        var own = Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [20, 60], evaluateEvery: 20);
+        var own = Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [20, 60], evaluateEvery: 20);
         Assert.That(
             seen.OfType<MilestoneEvent>().Select(milestone => (milestone.Step, milestone.WeightsHash, milestone.Accuracy, milestone.Loss)),
             Is.EqualTo(own.Results.Select(milestone => (milestone.Step, milestone.WeightsHash, milestone.Accuracy, milestone.Loss))));
@@ -52,28 +52,28 @@ public sealed class ServeTests
     public async Task Stop_WhileTraining_LeavesACheckpointToGoOnFrom()
     {
         var command = Command([Endless]);
-        trainer.Send(command);
-        await trainer.UntilAsync<MetricsEvent>();
-        trainer.Send(new StopCommand(command.TrajectoryId));
+        _trainer.Send(command);
+        await _trainer.UntilAsync<MetricsEvent>();
+        _trainer.Send(new StopCommand(command.TrajectoryId));
         var seen = new List<TrainerEvent>();
-        var stopped = await trainer.UntilAsync<StoppedEvent>(seen);
+        var stopped = await _trainer.UntilAsync<StoppedEvent>(seen);
         var checkpoint = seen.OfType<CheckpointEvent>().Last();
         Assert.That(checkpoint.Step, Is.EqualTo(stopped.Step));
 
-        trainer.Send(command with { Checkpoint = checkpoint.Path, Milestones = [stopped.Step + 30] });
-        Assert.That((await trainer.UntilAsync<StartedEvent>()).Step, Is.EqualTo(stopped.Step));
-        var resumed = await trainer.UntilAsync<MilestoneEvent>();
+        _trainer.Send(command with { Checkpoint = checkpoint.Path, Milestones = [stopped.Step + 30] });
+        Assert.That((await _trainer.UntilAsync<StartedEvent>()).Step, Is.EqualTo(stopped.Step));
+        var resumed = await _trainer.UntilAsync<MilestoneEvent>();
         Assert.That(resumed.WeightsHash, Is.EqualTo(Undisturbed(resumed.Step).WeightsHash));
     }
 
     [Test]
     public async Task Training_KilledAndResumedFromItsLastCheckpoint_IsTheUndisturbedOne()
     {
-        trainer.Send(Command([Endless]) with { CheckpointEverySeconds = 0.01 });
-        await trainer.UntilAsync<MetricsEvent>();
-        await trainer.UntilAsync<CheckpointEvent>();
-        var checkpoint = await trainer.UntilAsync<CheckpointEvent>();
-        trainer.Kill();
+        _trainer.Send(Command([Endless]) with { CheckpointEverySeconds = 0.01 });
+        await _trainer.UntilAsync<MetricsEvent>();
+        await _trainer.UntilAsync<CheckpointEvent>();
+        var checkpoint = await _trainer.UntilAsync<CheckpointEvent>();
+        _trainer.Kill();
 
         using var next = await TrainerProcess.ServeAsync();
         next.Send(Command([checkpoint.Step + 25]) with { Checkpoint = checkpoint.Path });
@@ -88,110 +88,110 @@ public sealed class ServeTests
     public async Task DropMilestone_OfTheLast_EndsTrainingAtTheOneBefore()
     {
         var command = Command([3000, Endless]);
-        trainer.Send(command);
-        await trainer.UntilAsync<MetricsEvent>();
-        trainer.Send(new DropMilestoneCommand(command.TrajectoryId, Endless));
-        Assert.That((await trainer.UntilAsync<DoneEvent>()).Step, Is.EqualTo(3000));
+        _trainer.Send(command);
+        await _trainer.UntilAsync<MetricsEvent>();
+        _trainer.Send(new DropMilestoneCommand(command.TrajectoryId, Endless));
+        Assert.That((await _trainer.UntilAsync<DoneEvent>()).Step, Is.EqualTo(3000));
     }
 
     [Test]
     public async Task Predict_IdleAndWhileTraining_GivesTheSame()
     {
-        trainer.Send(Command([200]));
-        var weights = (await trainer.UntilAsync<MilestoneEvent>()).Weights;
-        await trainer.UntilAsync<DoneEvent>();
+        _trainer.Send(Command([200]));
+        var weights = (await _trainer.UntilAsync<MilestoneEvent>()).Weights;
+        await _trainer.UntilAsync<DoneEvent>();
 
         var question = new PredictCommand(Guid.NewGuid(), weights, [DigitPainter.Paint(3, 9001), DigitPainter.Paint(1, 9002)]);
-        trainer.Send(question);
-        var idle = await trainer.UntilAsync<PredictionEvent>();
+        _trainer.Send(question);
+        var idle = await _trainer.UntilAsync<PredictionEvent>();
         Assert.That(idle.Id, Is.EqualTo(question.Id));
         Assert.That(idle.Probabilities!.Select(image => image.Sum()), Is.All.EqualTo(1).Within(1e-9));
 
         var command = Command([Endless]);
-        trainer.Send(command);
-        await trainer.UntilAsync<MetricsEvent>();
-        trainer.Send(question);
-        Assert.That((await trainer.UntilAsync<PredictionEvent>()).Probabilities, Is.EqualTo(idle.Probabilities));
-        trainer.Send(new StopCommand(command.TrajectoryId));
+        _trainer.Send(command);
+        await _trainer.UntilAsync<MetricsEvent>();
+        _trainer.Send(question);
+        Assert.That((await _trainer.UntilAsync<PredictionEvent>()).Probabilities, Is.EqualTo(idle.Probabilities));
+        _trainer.Send(new StopCommand(command.TrajectoryId));
 
         // Being asked didn't disturb the training.
         var seen = new List<TrainerEvent>();
-        var stopped = await trainer.UntilAsync<StoppedEvent>(seen);
-        trainer.Send(command with { Checkpoint = seen.OfType<CheckpointEvent>().Last().Path, Milestones = [stopped.Step + 1] });
-        Assert.That((await trainer.UntilAsync<MilestoneEvent>()).WeightsHash, Is.EqualTo(Undisturbed(stopped.Step + 1).WeightsHash));
+        var stopped = await _trainer.UntilAsync<StoppedEvent>(seen);
+        _trainer.Send(command with { Checkpoint = seen.OfType<CheckpointEvent>().Last().Path, Milestones = [stopped.Step + 1] });
+        Assert.That((await _trainer.UntilAsync<MilestoneEvent>()).WeightsHash, Is.EqualTo(Undisturbed(stopped.Step + 1).WeightsHash));
     }
 
     [Test]
     public async Task Predict_ThatCannotBeAnswered_SaysWhy()
     {
-        trainer.Send(new PredictCommand(Guid.NewGuid(), Path.Combine(digits.Folder, "none.safetensors"), [new byte[784]]));
-        Assert.That((await trainer.UntilAsync<PredictionEvent>()).Error, Does.Contain("none.safetensors"));
+        _trainer.Send(new PredictCommand(Guid.NewGuid(), Path.Combine(_digits.Folder, "none.safetensors"), [new byte[784]]));
+        Assert.That((await _trainer.UntilAsync<PredictionEvent>()).Error, Does.Contain("none.safetensors"));
 
-        trainer.Send(new PredictCommand(Guid.NewGuid(), dataSet, [new byte[784]]));
-        Assert.That((await trainer.UntilAsync<PredictionEvent>()).Error, Does.Contain("kind"));
+        _trainer.Send(new PredictCommand(Guid.NewGuid(), _dataSet, [new byte[784]]));
+        Assert.That((await _trainer.UntilAsync<PredictionEvent>()).Error, Does.Contain("kind"));
 
-        trainer.Send(Command([1]));
-        var weights = (await trainer.UntilAsync<MilestoneEvent>()).Weights;
-        trainer.Send(new PredictCommand(Guid.NewGuid(), weights, [new byte[783]]));
-        Assert.That((await trainer.UntilAsync<PredictionEvent>()).Error, Does.Contain("783 bytes"));
+        _trainer.Send(Command([1]));
+        var weights = (await _trainer.UntilAsync<MilestoneEvent>()).Weights;
+        _trainer.Send(new PredictCommand(Guid.NewGuid(), weights, [new byte[783]]));
+        Assert.That((await _trainer.UntilAsync<PredictionEvent>()).Error, Does.Contain("783 bytes"));
     }
 
     [Test]
     public async Task Lines_ThatAreNoCommands_AreReportedAndIgnored()
     {
         foreach (var line in new[] { "", "garbage", "{}", "[]", "null", "7", """{"type":"dance"}""", """{"type":"stop","trajectoryId":"x"}""", "\u0000\ud83d" })
-            trainer.SendLine(line);
-        trainer.Send(new StopCommand(Guid.NewGuid()));
-        trainer.SendLine("""{"type":"train"}""");
-        Assert.That(((FailedEvent)await trainer.NextAsync()).Error, Does.Contain("parameters"));
+            _trainer.SendLine(line);
+        _trainer.Send(new StopCommand(Guid.NewGuid()));
+        _trainer.SendLine("""{"type":"train"}""");
+        Assert.That(((FailedEvent)await _trainer.NextAsync()).Error, Does.Contain("parameters"));
         var command = Command([5]);
-        trainer.Send(command);
-        Assert.That((await trainer.UntilAsync<DoneEvent>()).TrajectoryId, Is.EqualTo(command.TrajectoryId));
-        trainer.CloseInput();
-        Assert.That(await trainer.EndAsync(), Is.Zero);
-        Assert.That(await trainer.ErrorsAsync(), Does.Contain("ignored").And.Not.Contains("   at "));
+        _trainer.Send(command);
+        Assert.That((await _trainer.UntilAsync<DoneEvent>()).TrajectoryId, Is.EqualTo(command.TrajectoryId));
+        _trainer.CloseInput();
+        Assert.That(await _trainer.EndAsync(), Is.Zero);
+        Assert.That(await _trainer.ErrorsAsync(), Does.Contain("ignored").And.Not.Contains("   at "));
     }
 
     [Test]
     public async Task Train_ThatFails_LeavesTheTrainerReady()
     {
-        var broken = Command([5]) with { DataSet = Path.Combine(digits.Folder, "none.safetensors") };
-        trainer.Send(broken);
-        var failed = (FailedEvent)await trainer.NextAsync();
+        var broken = Command([5]) with { DataSet = Path.Combine(_digits.Folder, "none.safetensors") };
+        _trainer.Send(broken);
+        var failed = (FailedEvent)await _trainer.NextAsync();
         Assert.That(failed.TrajectoryId, Is.EqualTo(broken.TrajectoryId));
         Assert.That(failed.Error, Does.Contain("none.safetensors"));
-        trainer.Send(Command([5]));
-        await trainer.UntilAsync<DoneEvent>();
+        _trainer.Send(Command([5]));
+        await _trainer.UntilAsync<DoneEvent>();
     }
 
     [Test]
     public async Task Train_WhileTraining_IsRefused()
     {
         var command = Command([Endless]);
-        trainer.Send(command);
-        await trainer.UntilAsync<MetricsEvent>();
+        _trainer.Send(command);
+        await _trainer.UntilAsync<MetricsEvent>();
         var second = Command([5]);
-        trainer.Send(second);
+        _trainer.Send(second);
         TrainerEvent happened;
-        do happened = await trainer.NextAsync();
+        do happened = await _trainer.NextAsync();
         while (happened is not FailedEvent);
         Assert.That(((FailedEvent)happened).TrajectoryId, Is.EqualTo(second.TrajectoryId));
-        trainer.Send(new StopCommand(command.TrajectoryId));
-        await trainer.UntilAsync<StoppedEvent>();
+        _trainer.Send(new StopCommand(command.TrajectoryId));
+        await _trainer.UntilAsync<StoppedEvent>();
     }
 
     [Test]
     public async Task EndOfInput_WhileTraining_EndsTheProcess()
     {
-        trainer.Send(Command([Endless]));
-        await trainer.UntilAsync<MetricsEvent>();
-        trainer.CloseInput();
-        Assert.That(await trainer.EndAsync(), Is.Zero);
+        _trainer.Send(Command([Endless]));
+        await _trainer.UntilAsync<MetricsEvent>();
+        _trainer.CloseInput();
+        Assert.That(await _trainer.EndAsync(), Is.Zero);
     }
 
     private TrainCommand Command(int[] milestones) =>
-        new(Guid.NewGuid(), DigitData.Small, dataSet, milestones, null, digits.NewFolder(), EvaluateEvery: 20, CheckpointEverySeconds: 0);
+        new(Guid.NewGuid(), DigitData.Small, _dataSet, milestones, null, _digits.NewFolder(), EvaluateEvery: 20, CheckpointEverySeconds: 0);
 
     private MilestoneEvent Undisturbed(int step) =>
-        Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [step], evaluateEvery: 20).Results.Single();
+        Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [step], evaluateEvery: 20).Results.Single();
 }

@@ -6,15 +6,15 @@ namespace MlExperiments.Training.Tests.Contracts;
 
 public sealed class SafetensorsTests
 {
-    private DigitData files = null!;
+    private DigitData _files = null!;
 
-    private string Path => System.IO.Path.Combine(files.Folder, "a.safetensors");
+    private string Path => System.IO.Path.Combine(_files.Folder, "a.safetensors");
 
     [SetUp]
-    public void CreateFolder() => files = new();
+    public void CreateFolder() => _files = new();
 
     [TearDown]
-    public void RemoveFolder() => files.Dispose();
+    public void RemoveFolder() => _files.Dispose();
 
     [Test]
     public void File_WrittenAndRead_IsTheSame()
@@ -42,7 +42,7 @@ public sealed class SafetensorsTests
         Assert.That(reader.ReadAll<long>(reader.Tensor("none", SafetensorsType.I64, 2)), Is.Empty);
         Assert.That(reader.ComputeChecksum(), Is.EqualTo(hash));
         Assert.That(() => reader.VerifyChecksum(), Throws.Nothing);
-        Assert.That(Directory.GetFiles(files.Folder), Is.EqualTo(new[] { Path }), "a temporary file stayed");
+        Assert.That(Directory.GetFiles(_files.Folder), Is.EqualTo(new[] { Path }), "a temporary file stayed");
     }
 
     [Test]
@@ -50,7 +50,7 @@ public sealed class SafetensorsTests
     {
         using (var writer = new SafetensorsWriter(Path, [new("a", SafetensorsType.U8, [1])], new Dictionary<string, string>()))
             writer.Write("a", 0, [1]);
-        Assert.That(Directory.GetFiles(files.Folder), Is.Empty);
+        Assert.That(Directory.GetFiles(_files.Folder), Is.Empty);
     }
 
     [Test]

@@ -7,13 +7,13 @@ namespace MlExperiments.Training.Tests.LibTorch;
 /// <summary>Every call that training makes, against values worked out by hand.</summary>
 public sealed class TensorTests
 {
-    private TorchSharp.DisposeScope scope = null!;
+    private TorchSharp.DisposeScope _scope = null!;
 
     [SetUp]
-    public void OpenScope() => scope = NewDisposeScope();
+    public void OpenScope() => _scope = NewDisposeScope();
 
     [TearDown]
-    public void CloseScope() => scope.Dispose();
+    public void CloseScope() => _scope.Dispose();
 
     [Test]
     public void Zeros_OfEachType_HasItsShapeAndBytes()

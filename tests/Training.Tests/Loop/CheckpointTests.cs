@@ -5,35 +5,35 @@ namespace MlExperiments.Training.Tests.Loop;
 
 public sealed class CheckpointTests
 {
-    private DigitData digits = null!;
-    private string dataSet = null!;
-    private string checkpoint = null!;
+    private DigitData _digits = null!;
+    private string _dataSet = null!;
+    private string _checkpoint = null!;
 
     [SetUp]
     public void CreateCheckpoint()
     {
-        digits = new();
-        dataSet = digits.Pack();
-        checkpoint = Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [10]).Of<CheckpointEvent>().Single().Path;
+        _digits = new();
+        _dataSet = _digits.Pack();
+        _checkpoint = Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [10]).Of<CheckpointEvent>().Single().Path;
     }
 
     [TearDown]
-    public void RemoveData() => digits.Dispose();
+    public void RemoveData() => _digits.Dispose();
 
     [Test]
     public void Checkpoint_Torn_IsRefused()
     {
-        var bytes = File.ReadAllBytes(checkpoint);
-        File.WriteAllBytes(checkpoint, bytes[..^100]);
-        Assert.That(Resume, Throws.TypeOf<InvalidDataException>().With.Message.Contains(checkpoint));
+        var bytes = File.ReadAllBytes(_checkpoint);
+        File.WriteAllBytes(_checkpoint, bytes[..^100]);
+        Assert.That(Resume, Throws.TypeOf<InvalidDataException>().With.Message.Contains(_checkpoint));
     }
 
     [Test]
     public void Checkpoint_WithAnAlteredWeight_IsRefused()
     {
-        var bytes = File.ReadAllBytes(checkpoint);
+        var bytes = File.ReadAllBytes(_checkpoint);
         bytes[^100] ^= 1;
-        File.WriteAllBytes(checkpoint, bytes);
+        File.WriteAllBytes(_checkpoint, bytes);
         Assert.That(Resume, Throws.TypeOf<InvalidDataException>().With.Message.Contains("altered or torn"));
     }
 
@@ -49,21 +49,21 @@ public sealed class CheckpointTests
     {
         void Check(string reason, TrajectoryParameters parameters, string data, int milestone) =>
             Assert.That(
-                () => Runs.Train(parameters, data, digits.NewFolder(), [milestone], checkpoint),
+                () => Runs.Train(parameters, data, _digits.NewFolder(), [milestone], _checkpoint),
                 Throws.TypeOf<InvalidDataException>().With.Message.Contains(reason));
 
-        Check("other parameters", DigitData.Small with { Filters = 5 }, dataSet, 20);
-        Check("other parameters", DigitData.Small with { Optimizer = "sgd" }, dataSet, 20);
-        Check("data set", DigitData.Small, digits.Pack(hash: "another"), 20);
-        Check("beyond the milestone", DigitData.Small, dataSet, 9);
-        checkpoint = dataSet;
-        Check("no checkpoint", DigitData.Small, dataSet, 20);
+        Check("other parameters", DigitData.Small with { Filters = 5 }, _dataSet, 20);
+        Check("other parameters", DigitData.Small with { Optimizer = "sgd" }, _dataSet, 20);
+        Check("data set", DigitData.Small, _digits.Pack(hash: "another"), 20);
+        Check("beyond the milestone", DigitData.Small, _dataSet, 9);
+        _checkpoint = _dataSet;
+        Check("no checkpoint", DigitData.Small, _dataSet, 20);
     }
 
     [Test]
     public void Checkpoint_WithAnotherLearningRate_GoesOn()
     {
-        var slower = Runs.Train(DigitData.Small with { LearningRate = 0.0001 }, dataSet, digits.NewFolder(), [20], checkpoint);
+        var slower = Runs.Train(DigitData.Small with { LearningRate = 0.0001 }, _dataSet, _digits.NewFolder(), [20], _checkpoint);
         Assert.That(slower.Results[0].Step, Is.EqualTo(20));
         Assert.That(slower.Results[0].WeightsHash, Is.Not.EqualTo(Resume().Results[0].WeightsHash));
     }
@@ -72,7 +72,7 @@ public sealed class CheckpointTests
     public void Checkpoint_OfAnotherEngine_GoesOnButIsNotReproducible()
     {
         var state = Read();
-        Checkpoints.Checkpoint.Write(checkpoint, state.State with { EngineVersion = "0.1" }, state.Tensors);
+        Checkpoints.Checkpoint.Write(_checkpoint, state.State with { EngineVersion = "0.1" }, state.Tensors);
         foreach (var (_, values) in state.Tensors) values.Dispose();
 
         var resumed = Resume();
@@ -80,26 +80,26 @@ public sealed class CheckpointTests
         Assert.That(resumed.Results[0].Reproducible, Is.False);
 
         // It stays so, whoever goes on from there.
-        var further = Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [30], resumed.Of<CheckpointEvent>().Last().Path);
+        var further = Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [30], resumed.Of<CheckpointEvent>().Last().Path);
         Assert.That(further.Results[0].Reproducible, Is.False);
     }
 
-    private RecordingHost Resume() => Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [20], checkpoint);
+    private RecordingHost Resume() => Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [20], _checkpoint);
 
     private (Checkpoints.CheckpointState State, IReadOnlyList<(string Name, TorchSharp.torch.Tensor Values)> Tensors) Read()
     {
-        using var file = SafetensorsReader.Open(checkpoint);
+        using var file = SafetensorsReader.Open(_checkpoint);
         var tensors = file.Tensors.Select(tensor => (tensor.Name, TorchSharp.torch.zeros([tensor.Shape[0]]))).ToList();
-        return (Checkpoints.Checkpoint.Read(checkpoint, tensors, _ => { }), tensors);
+        return (Checkpoints.Checkpoint.Read(_checkpoint, tensors, _ => { }), tensors);
     }
 
     // Of the same length, as a hand with an editor could.
     private void Rewrite(string from, string to)
     {
-        var bytes = File.ReadAllBytes(checkpoint);
+        var bytes = File.ReadAllBytes(_checkpoint);
         var place = bytes.AsSpan().IndexOf(System.Text.Encoding.UTF8.GetBytes(from));
         Assert.That(place, Is.Positive);
         System.Text.Encoding.UTF8.GetBytes(to).CopyTo(bytes, place);
-        File.WriteAllBytes(checkpoint, bytes);
+        File.WriteAllBytes(_checkpoint, bytes);
     }
 }

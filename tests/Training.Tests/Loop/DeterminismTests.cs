@@ -5,18 +5,18 @@ namespace MlExperiments.Training.Tests.Loop;
 
 public sealed class DeterminismTests
 {
-    private DigitData digits = null!;
-    private string dataSet = null!;
+    private DigitData _digits = null!;
+    private string _dataSet = null!;
 
     [OneTimeSetUp]
     public void CreateData()
     {
-        digits = new();
-        dataSet = digits.Pack();
+        _digits = new();
+        _dataSet = _digits.Pack();
     }
 
     [OneTimeTearDown]
-    public void RemoveData() => digits.Dispose();
+    public void RemoveData() => _digits.Dispose();
 
     [TestCase("adam", 0.25)]
     [TestCase("sgd", 0)]
@@ -39,7 +39,7 @@ public sealed class DeterminismTests
         var undisturbed = Train(DigitData.Small, [200]);
         foreach (var stopAt in new[] { 1, 49, 50, 123, 199 })
         {
-            var stopped = Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [200], host: StopAtStep(stopAt));
+            var stopped = Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [200], host: StopAtStep(stopAt));
             var checkpoint = stopped.Of<CheckpointEvent>().Single();
             Assert.That(checkpoint.Step, Is.EqualTo(stopped.Of<StoppedEvent>().Single().Step));
             Assert.That(stopped.Results, Is.Empty);
@@ -63,7 +63,7 @@ public sealed class DeterminismTests
     [Test]
     public void Checkpoints_WrittenOnTheWay_ChangeNothing()
     {
-        var often = Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [100], checkpointEverySeconds: 1e-9);
+        var often = Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [100], checkpointEverySeconds: 1e-9);
         Assert.That(often.Of<CheckpointEvent>().Count(), Is.GreaterThan(90));
         Assert.That(often.Results, Is.EqualTo(Train(DigitData.Small, [100]).Results));
     }
@@ -71,7 +71,7 @@ public sealed class DeterminismTests
     [Test]
     public void Evaluation_MoreOften_ChangesNoResult()
     {
-        var often = Runs.Train(DigitData.Small, dataSet, digits.NewFolder(), [100], evaluateEvery: 1);
+        var often = Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [100], evaluateEvery: 1);
         Assert.That(often.Points, Has.Count.EqualTo(100));
         Assert.That(often.Results, Is.EqualTo(Train(DigitData.Small, [100]).Results));
     }
@@ -93,8 +93,8 @@ public sealed class DeterminismTests
         Assert.That(run.Events[^1], Is.TypeOf<DoneEvent>());
     }
 
-    private RecordingHost Train(TrajectoryParameters parameters, int[] milestones, string? checkpoint = null) =>
-        Runs.Train(parameters, dataSet, digits.NewFolder(), milestones, checkpoint);
+    private RecordingHost Train(TrajectoryParameters parameters, int[] milestones, string? _checkpoint = null) =>
+        Runs.Train(parameters, _dataSet, _digits.NewFolder(), milestones, _checkpoint);
 
     // Boundaries lie before each step and before each batch that is evaluated: here, one batch a point.
     private static RecordingHost StopAtStep(int step) => new()

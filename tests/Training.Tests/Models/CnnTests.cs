@@ -17,13 +17,13 @@ public sealed class CnnTests
         LearningRate = 0.001, Layers = 2, Filters = 3, KernelSize = 3, DenseUnits = 5, Dropout = 0.5, Seed = 4,
     };
 
-    private DigitData files = null!;
+    private DigitData _files = null!;
 
     [SetUp]
-    public void CreateFolder() => files = new();
+    public void CreateFolder() => _files = new();
 
     [TearDown]
-    public void RemoveFolder() => files.Dispose();
+    public void RemoveFolder() => _files.Dispose();
 
     [Test]
     public void Parts_OfTheClassicNetwork_AreThoseOfPyTorch()
@@ -77,7 +77,7 @@ public sealed class CnnTests
         var image = empty([1, Shape.Height, Shape.Width, Shape.Channels], ScalarType.Byte);
         pixels.CopyTo(image.bytes);
 
-        var path = Path.Combine(files.Folder, "w.safetensors");
+        var path = Path.Combine(_files.Folder, "w.safetensors");
         WeightsFile.Write(path, network, new(Parameters, Shape, ["a", "b", "c", "d"], "hash", 1, 0.5));
         Assert.That(Values(network.Forward(image, null)), Is.EqualTo(PlainNetwork.Logits(path, pixels, Shape, pools: [true, true])).Within(1e-4));
     }
@@ -86,7 +86,7 @@ public sealed class CnnTests
     public void Weights_WrittenAndRead_AreTheSameBits()
     {
         using var network = new Cnn(Parameters, Shape, 4);
-        var path = Path.Combine(files.Folder, "w.safetensors");
+        var path = Path.Combine(_files.Folder, "w.safetensors");
         var info = new WeightsInfo(Parameters, Shape, ["a", "b", "c", "d"], "hash", 12, 0.1 + 0.2);
         var hash = WeightsFile.Write(path, network, info);
         var (read, readInfo) = WeightsFile.Read(path);

@@ -6,7 +6,7 @@ namespace MlExperiments.Training.Tests.Support;
 /// <summary>Keeps what a training reports, and acts on it as the test wants.</summary>
 internal sealed class RecordingHost : ITrainingHost
 {
-    private int boundaries;
+    private int _boundaries;
 
     public List<TrainingEvent> Events { get; } = [];
 
@@ -17,7 +17,7 @@ internal sealed class RecordingHost : ITrainingHost
 
     public void Report(TrainingEvent happened) => Events.Add(happened);
 
-    public void Attend(TrainingControl control) => OnAttend?.Invoke(control, boundaries++);
+    public void Attend(TrainingControl control) => OnAttend?.Invoke(control, _boundaries++);
 
     /// <summary>The results without the times and paths that differ from run to run.</summary>
     public IReadOnlyList<MilestoneEvent> Results =>

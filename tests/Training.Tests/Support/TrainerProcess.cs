@@ -9,8 +9,8 @@ internal sealed class TrainerProcess : IDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
-    private readonly Process process;
-    private readonly Task<string> errors;
+    private readonly Process _process;
+    private readonly Task<string> _errors;
 
     private TrainerProcess(params string[] arguments)
     {
@@ -20,8 +20,8 @@ internal sealed class TrainerProcess : IDisposable
         };
         start.Environment["OMP_NUM_THREADS"] = "1";
         start.Environment["OPENBLAS_NUM_THREADS"] = "1";
-        process = Process.Start(start)!;
-        errors = process.StandardError.ReadToEndAsync();
+        _process = Process.Start(start)!;
+        _errors = _process.StandardError.ReadToEndAsync();
     }
 
     /// <summary>A trainer that has said it is ready.</summary>
@@ -36,23 +36,23 @@ internal sealed class TrainerProcess : IDisposable
     public static async Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments)
     {
         using var trainer = new TrainerProcess(arguments);
-        trainer.process.StandardInput.Close();
-        var output = await trainer.process.StandardOutput.ReadToEndAsync().WaitAsync(Deadline);
-        return (await trainer.EndAsync(), output, await trainer.errors);
+        trainer._process.StandardInput.Close();
+        var output = await trainer._process.StandardOutput.ReadToEndAsync().WaitAsync(Deadline);
+        return (await trainer.EndAsync(), output, await trainer._errors);
     }
 
     public void Send(TrainerCommand command) => SendLine(JsonSerializer.Serialize(command, ContractJson.Options));
 
     public void SendLine(string line)
     {
-        process.StandardInput.WriteLine(line);
-        process.StandardInput.Flush();
+        _process.StandardInput.WriteLine(line);
+        _process.StandardInput.Flush();
     }
 
     /// <summary>The next event; every line of standard output must be one.</summary>
     public async Task<TrainerEvent> NextAsync()
     {
-        var line = await process.StandardOutput.ReadLineAsync().WaitAsync(Deadline);
+        var line = await _process.StandardOutput.ReadLineAsync().WaitAsync(Deadline);
         Assert.That(line, Is.Not.Null, "the trainer's output ended");
         return JsonSerializer.Deserialize<TrainerEvent>(line!, ContractJson.Options)!;
     }
@@ -69,24 +69,24 @@ internal sealed class TrainerProcess : IDisposable
         }
     }
 
-    public void Kill() => process.Kill();
+    public void Kill() => _process.Kill();
 
-    public void CloseInput() => process.StandardInput.Close();
+    public void CloseInput() => _process.StandardInput.Close();
 
-    public async Task<string?> ReadLineAsync() => await process.StandardOutput.ReadLineAsync().WaitAsync(Deadline);
+    public async Task<string?> ReadLineAsync() => await _process.StandardOutput.ReadLineAsync().WaitAsync(Deadline);
 
     /// <returns>The exit code.</returns>
     public async Task<int> EndAsync()
     {
-        await process.WaitForExitAsync().WaitAsync(Deadline);
-        return process.ExitCode;
+        await _process.WaitForExitAsync().WaitAsync(Deadline);
+        return _process.ExitCode;
     }
 
-    public async Task<string> ErrorsAsync() => await errors.WaitAsync(Deadline);
+    public async Task<string> ErrorsAsync() => await _errors.WaitAsync(Deadline);
 
     public void Dispose()
     {
-        if (!process.HasExited) process.Kill();
-        process.Dispose();
+        if (!_process.HasExited) _process.Kill();
+        _process.Dispose();
     }
 }
