@@ -61,7 +61,7 @@ internal static partial class Native
     [LibraryImport(Library)] public static partial nint torch_to_type(out TensorHandle result, TensorHandle tensor, sbyte type);
     [LibraryImport(Library)] public static partial nint torch_split(Span<nint> results, TensorHandle tensor, ReadOnlySpan<long> sizes, int count, long dimension);
 
-    [LibraryImport(Library)] public static partial nint torch_zero_(TensorHandle tensor);
+    [LibraryImport(Library)] public static partial nint torch_fill_(TensorHandle tensor, double value, [MarshalAs(UnmanagedType.U1)] bool whole);
     [LibraryImport(Library)] public static partial nint torch_uniform_(TensorHandle tensor, double from, double to);
     [LibraryImport(Library)] public static partial nint torch_copy_(TensorHandle tensor, TensorHandle source);
     [LibraryImport(Library)] public static partial nint torch_add_(TensorHandle tensor, TensorHandle other, double alpha, [MarshalAs(UnmanagedType.U1)] bool whole);

@@ -55,9 +55,9 @@ public static partial class torch
             return Array.ConvertAll(results, result => new Tensor(new TensorHandle(result)));
         }
 
-        public Tensor zero_()
+        public Tensor fill_(Scalar value)
         {
-            Check(torch_zero_(Handle));
+            Check(torch_fill_(Handle, value.Value, value.IsWhole));
             return this;
         }
 

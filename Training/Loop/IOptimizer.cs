@@ -27,5 +27,9 @@ internal static class Optimizers
     };
 
     /// <summary>A flat float32 tensor of zeros that outlives the scopes around it.</summary>
-    internal static Tensor CreateState(long size) => Engine.ToDevice(zeros([size], ScalarType.Float32)).DetachFromDisposeScope();
+    internal static Tensor CreateState(long size)
+    {
+        using var scope = NewDisposeScope();
+        return Engine.ToDevice(zeros([size], ScalarType.Float32)).DetachFromDisposeScope();
+    }
 }

@@ -11,12 +11,13 @@ internal sealed class RunningSums : IDisposable
 {
     private readonly Tensor _loss;
     private readonly Tensor _right;
-    private readonly Tensor _last = Engine.ToDevice(zeros([1], ScalarType.Float32)).DetachFromDisposeScope();
+    private readonly Tensor _last;
 
     public RunningSums(double lossSum = 0, long rightSum = 0, long imageSum = 0)
     {
         _loss = Create(ScalarType.Float64, lossSum);
         _right = Create(ScalarType.Int64, rightSum);
+        _last = Create(ScalarType.Float32, 0f);
         Images = imageSum;
     }
 
@@ -48,8 +49,10 @@ internal sealed class RunningSums : IDisposable
 
     public void Reset()
     {
-        _loss.zero_();
-        _right.zero_();
+        // Not zero_, which in TorchSharp leaves the tensor as it is.
+        using var scope = NewDisposeScope();
+        _loss.fill_(0);
+        _right.fill_(0);
         Images = 0;
     }
 

@@ -61,8 +61,8 @@ SHIM torch_split(Handle* out, Handle tensor, const int64_t* sizes, int count, in
 
 // In place: the result is the first tensor, so nothing comes back.
 
-SHIM torch_zero_(Handle tensor) {
-    return guarded([&] { tensor->zero_(); });
+SHIM torch_fill_(Handle tensor, double value, bool whole) {
+    return guarded([&] { tensor->fill_(scalar(value, whole)); });
 }
 
 SHIM torch_uniform_(Handle tensor, double from, double to) {

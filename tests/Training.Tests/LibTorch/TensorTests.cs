@@ -60,7 +60,7 @@ public sealed class TensorTests
         Assert.That(Values(tensor.addcmul_(Floats([2], 2, 3), Floats([2], 4, 5), 0.5)), Is.EqualTo(new[] { 9, 4.5f }));
         Assert.That(Values(tensor.addcdiv_(Floats([2], 2, 3), Floats([2], 4, 2), -2)), Is.EqualTo(new[] { 8, 1.5f }));
         Assert.That(Values(tensor.copy_(Floats([2], 9, 16)).sqrt()), Is.EqualTo(new float[] { 3, 4 }));
-        Assert.That(Values(tensor.zero_()), Is.EqualTo(new float[2]));
+        Assert.That(Values(tensor.fill_(3)), Is.EqualTo(new float[] { 3, 3 }));
     }
 
     [Test]
