@@ -19,6 +19,12 @@ internal static class Engine
 
     /// <summary>The way back, for reading.</summary>
     public static Tensor ToHost(Tensor tensor) => tensor;
+
+    /// <summary>Seeds the generator that tensors where training happens are drawn from, and the CPU's.</summary>
+    public static void Seed(long seed)
+    {
+        using var generator = torch.manual_seed(seed);
+    }
 #else
     public const string Name = "TorchSharp";
 
@@ -35,6 +41,14 @@ internal static class Engine
 
     /// <summary>The way back, for reading.</summary>
     public static Tensor ToHost(Tensor tensor) => OnGpu ? tensor.cpu() : tensor;
+
+    /// <summary>Seeds the generator that tensors where training happens are drawn from, and the CPU's.</summary>
+    public static void Seed(long seed)
+    {
+        using var generator = torch.manual_seed(seed);
+        // TorchSharp's manual_seed is the CPU's alone, unlike PyTorch's.
+        if (OnGpu) torch.cuda.manual_seed(seed);
+    }
 #endif
 
     /// <summary>Whether the same steps give the same bits: on a GPU the gradients are summed in no fixed order.</summary>

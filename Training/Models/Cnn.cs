@@ -81,7 +81,7 @@ internal sealed class Cnn : IDisposable
         x = functional.linear(x, views[next++].reshape(_parameters.DenseUnits, -1), views[next++]).relu();
         if (dropoutSeed is { } seed && _parameters.Dropout > 0)
         {
-            using var generator = manual_seed(seed);
+            Engine.Seed(seed);
             x = functional.dropout(x, _parameters.Dropout, true);
         }
 
@@ -119,7 +119,7 @@ internal sealed class Cnn : IDisposable
     {
         using var scope = NewDisposeScope();
         using var withoutGradient = no_grad();
-        using var generator = manual_seed(Seeds.For(_parameters.Seed, Purpose.Weights, 0));
+        Engine.Seed(Seeds.For(_parameters.Seed, Purpose.Weights, 0));
         var flat = empty([_sizes.Sum()], ScalarType.Float32);
         var pieces = flat.split(_sizes, 0);
         for (var i = 0; i < pieces.Length; i++)
