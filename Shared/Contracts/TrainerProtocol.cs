@@ -74,11 +74,15 @@ public sealed record ReadyEvent(string Engine, string EngineVersion, string Devi
 
 /// <summary>Data and checkpoint are loaded; the first step comes next.</summary>
 /// <param name="Step">The step that training goes on from; 0 at the start.</param>
-/// <param name="Reproducible">False once the checkpoint, or one it goes back to, was made by another engine, version or device.</param>
+/// <param name="Reproducible">False once the checkpoint, or one it goes back to, was made by another engine, version, device or kind of CPU.</param>
 public sealed record StartedEvent(Guid TrajectoryId, int Step, bool Reproducible) : TrainingEvent(TrajectoryId);
 
-/// <summary>About once a second while steps are done.</summary>
-/// <param name="Loss">Cross entropy of the last batch, in nats.</param>
+/// <summary>
+/// About once a second, while steps are done and between the batches of a measurement: a trainer that is silent for long hangs.
+/// </summary>
+/// <param name="Step">Steps that are done; it stands still during a measurement.</param>
+/// <param name="Loss">Cross entropy of the last step's batch, in nats.</param>
+/// <param name="StepsPerSecond">Of the last steps that were done, in training time; 0 before the first.</param>
 /// <param name="TrainSeconds">Training time from step 0, over all attempts.</param>
 public sealed record ProgressEvent(Guid TrajectoryId, int Step, double Epoch, double Loss, double StepsPerSecond, double TrainSeconds)
     : TrainingEvent(TrajectoryId);

@@ -30,6 +30,9 @@ internal sealed record CheckpointState
     /// <summary>How many there were.</summary>
     public required long ImageSum { get; init; }
 
+    /// <summary>Cross entropy of the last step's batch.</summary>
+    public required double LastLoss { get; init; }
+
     public required string Engine { get; init; }
 
     public required string EngineVersion { get; init; }
@@ -37,6 +40,9 @@ internal sealed record CheckpointState
     /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
     public required string Device { get; init; }
 
-    /// <summary>Whether all steps so far were done by this engine, version and device, and by one that repeats its bits.</summary>
+    /// <summary>As <see cref="Processor.Name"/> has it.</summary>
+    public required string Processor { get; init; }
+
+    /// <summary>Whether all steps so far were done by this engine, version, device and processor, and by one that repeats its bits.</summary>
     public required bool Reproducible { get; init; }
 }

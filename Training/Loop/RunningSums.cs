@@ -13,11 +13,11 @@ internal sealed class RunningSums : IDisposable
     private readonly Tensor _right;
     private readonly Tensor _last;
 
-    public RunningSums(double lossSum = 0, long rightSum = 0, long imageSum = 0)
+    public RunningSums(double lossSum = 0, long rightSum = 0, long imageSum = 0, double lastLoss = 0)
     {
         _loss = Create(ScalarType.Float64, lossSum);
         _right = Create(ScalarType.Int64, rightSum);
-        _last = Create(ScalarType.Float32, 0f);
+        _last = Create(ScalarType.Float32, (float)lastLoss);
         Images = imageSum;
     }
 

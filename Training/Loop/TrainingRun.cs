@@ -14,7 +14,7 @@ namespace MlExperiments.Training.Loop;
 /// </summary>
 internal sealed class TrainingRun : IDisposable
 {
-    private static readonly TimeSpan ProgressInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan StandardProgressInterval = TimeSpan.FromSeconds(1);
 
     private readonly TrainCommand _command;
     private readonly TrajectoryParameters _parameters;
@@ -26,6 +26,7 @@ internal sealed class TrainingRun : IDisposable
     private readonly IOptimizer _optimizer;
     private readonly RunningSums _sums;
     private readonly int[] _pointRows;
+    private readonly TimeSpan _progressInterval;
 
     private int _step;
     private double _trainSeconds;
@@ -36,26 +37,38 @@ internal sealed class TrainingRun : IDisposable
     private long _progressTime = Stopwatch.GetTimestamp();
     private int _progressStep;
     private double _progressSeconds;
+    private double _stepsPerSecond;
 
     /// <summary>Loads the data set and the checkpoint.</summary>
+    /// <param name="progressInterval">The least time between two <see cref="ProgressEvent"/>s; a second where null.</param>
     /// <exception cref="InvalidDataException">The command can't be carried out; the message says why.</exception>
     /// <exception cref="IOException">A file can't be read.</exception>
-    public TrainingRun(TrainCommand command, ITrainingHost host)
+    public TrainingRun(TrainCommand command, ITrainingHost host, TimeSpan? progressInterval = null)
     {
         TrainCommandCheck.ThrowIfInvalid(command);
         _command = command;
         _host = host;
+        _progressInterval = progressInterval ?? StandardProgressInterval;
         _parameters = command.Parameters;
         _control = new(command.TrajectoryId, command.Milestones);
         _data = PackedDataSet.Open(command.DataSet);
-        if (_data.Train.Count == 0 || _data.Validation.Count == 0)
-            throw new InvalidDataException($"{command.DataSet}: There are {_data.Train.Count} training and {_data.Validation.Count} validation images; both are needed.");
+        try
+        {
+            if (_data.Train.Count == 0 || _data.Validation.Count == 0)
+                throw new InvalidDataException($"{command.DataSet}: There are {_data.Train.Count} training and {_data.Validation.Count} validation images; both are needed.");
 
-        _batches = new(_data, _parameters);
-        _pointRows = Evaluation.Subset(_data);
-        _network = new(_parameters, _data.Shape, _data.Classes.Count);
-        _optimizer = Optimizers.Create(_parameters, _network.Flat.NumberOfElements);
-        _sums = command.Checkpoint is { } path ? Resume(path) : new();
+            _batches = new(_data, _parameters);
+            _pointRows = Evaluation.Subset(_data);
+            _network = new(_parameters, _data.Shape, _data.Classes.Count);
+            _optimizer = Optimizers.Create(_parameters, _network.Flat.NumberOfElements);
+            _sums = command.Checkpoint is { } path ? Resume(path) : new();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+
         _checkpointSeconds = _progressSeconds = _trainSeconds;
         _progressStep = _step;
     }
@@ -91,15 +104,16 @@ internal sealed class TrainingRun : IDisposable
             if (checkpointIsDue) WriteCheckpoint();
 
             Step();
-            if (Stopwatch.GetElapsedTime(_progressTime) >= ProgressInterval) ReportProgress();
+            ReportProgressWhenDue();
         }
     }
 
     public void Dispose()
     {
-        _sums.Dispose();
-        _optimizer.Dispose();
-        _network.Dispose();
+        // A constructor that throws comes here too, with what it has made so far.
+        _sums?.Dispose();
+        _optimizer?.Dispose();
+        _network?.Dispose();
         _data.Dispose();
     }
 
@@ -177,6 +191,7 @@ internal sealed class TrainingRun : IDisposable
     private Measurement? Measure(int[] rows) => Evaluation.Measure(_network, _data, rows, () =>
     {
         _host.Attend(_control);
+        ReportProgressWhenDue();
         return _control.MustStop;
     });
 
@@ -194,9 +209,11 @@ internal sealed class TrainingRun : IDisposable
             LossSum = _sums.Loss,
             RightSum = _sums.Right,
             ImageSum = _sums.Images,
+            LastLoss = _sums.LastLoss,
             Engine = Engine.Name,
             EngineVersion = Engine.Version,
             Device = Engine.Device,
+            Processor = Processor.Name,
             Reproducible = _reproducible,
         }, Tensors);
         _checkpointSeconds = _trainSeconds;
@@ -211,15 +228,17 @@ internal sealed class TrainingRun : IDisposable
         _diverged = state.Diverged;
         _pointIsDue = state.PointIsDue;
         _reproducible &= state.Reproducible
-            && (state.Engine, state.EngineVersion, state.Device) == (Engine.Name, Engine.Version, Engine.Device);
-        return new(state.LossSum, state.RightSum, state.ImageSum);
+            && (state.Engine, state.EngineVersion, state.Device, state.Processor) == (Engine.Name, Engine.Version, Engine.Device, Processor.Name);
+        return new(state.LossSum, state.RightSum, state.ImageSum, state.LastLoss);
     }
 
-    private void ReportProgress()
+    private void ReportProgressWhenDue()
     {
-        var perSecond = (_step - _progressStep) / Math.Max(_trainSeconds - _progressSeconds, 1e-9);
+        if (Stopwatch.GetElapsedTime(_progressTime) < _progressInterval) return;
+        // While a measurement takes its time, no steps are done: the speed stays what it was.
+        if (_step > _progressStep) _stepsPerSecond = (_step - _progressStep) / Math.Max(_trainSeconds - _progressSeconds, 1e-9);
         var epoch = (double)_step / _batches.StepsPerEpoch;
-        Report(new ProgressEvent(_command.TrajectoryId, _step, epoch, _sums.LastLoss, perSecond, _trainSeconds));
+        Report(new ProgressEvent(_command.TrajectoryId, _step, epoch, _sums.LastLoss, _stepsPerSecond, _trainSeconds));
         (_progressTime, _progressStep, _progressSeconds) = (Stopwatch.GetTimestamp(), _step, _trainSeconds);
     }
 

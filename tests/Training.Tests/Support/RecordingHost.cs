@@ -31,11 +31,11 @@ internal static class Runs
 {
     public static RecordingHost Train(
         TrajectoryParameters parameters, string dataSet, string output, int[] milestones, string? checkpoint = null, RecordingHost? host = null,
-        int evaluateEvery = 50, double checkpointEverySeconds = 0)
+        int evaluateEvery = 50, double checkpointEverySeconds = 0, TimeSpan? progressInterval = null)
     {
         host ??= new();
         using var run = new TrainingRun(
-            new(Guid.NewGuid(), parameters, dataSet, milestones, checkpoint, output, evaluateEvery, checkpointEverySeconds), host);
+            new(Guid.NewGuid(), parameters, dataSet, milestones, checkpoint, output, evaluateEvery, checkpointEverySeconds), host, progressInterval);
         run.Train();
         return host;
     }
