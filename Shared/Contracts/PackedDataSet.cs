@@ -30,7 +30,7 @@ public sealed class PackedDataSet : IDisposable
         _images = file.Tensor(Images, SafetensorsType.U8, 4);
         var stored = file.Tensor(LabelsName, SafetensorsType.I32, 1);
         var (height, width, channels) = (_images.Shape[1], _images.Shape[2], _images.Shape[3]);
-        if (height is < 1 or > 4096 || width is < 1 or > 4096 || channels is not (1 or 3))
+        if (height > int.MaxValue || width > int.MaxValue || channels > int.MaxValue || !new ImageShape((int)width, (int)height, (int)channels).IsValid)
             throw new InvalidDataException($"{path}: Images of {width} x {height} x {channels} can't be trained on.");
 
         Shape = new((int)width, (int)height, (int)channels);

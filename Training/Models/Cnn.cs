@@ -1,3 +1,4 @@
+using System.Globalization;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
 using static TorchSharp.torch;
@@ -19,32 +20,22 @@ internal sealed class Cnn : IDisposable
 {
     private const int SmallestPooledSide = 4;
 
+    // Training holds them four times (with the gradient and Adam's moments), a checkpoint three times.
+    private const long MaxBytes = 1L << 30;
+
     private readonly TrajectoryParameters _parameters;
-    private readonly List<bool> _pooled = [];
-    private readonly List<NetworkPart> _parts = [];
+    private readonly IReadOnlyList<bool> _pooled;
     private readonly long[] _sizes;
 
     /// <summary>The network with its first weights, which are a function of the seed.</summary>
+    /// <exception cref="InvalidDataException">It would be too large.</exception>
     public Cnn(TrajectoryParameters parameters, ImageShape shape, int classes)
     {
         _parameters = parameters;
         Input = shape;
         Classes = classes;
-        long height = shape.Height, width = shape.Width, channels = shape.Channels;
-        for (var layer = 1; layer <= parameters.Layers; layer++)
-        {
-            var filters = layer == 1 ? parameters.Filters : 2L * parameters.Filters;
-            AddConvolution($"conv{layer}", filters, channels, parameters.KernelSize);
-            channels = filters;
-            var pool = Math.Min(height, width) >= SmallestPooledSide;
-            _pooled.Add(pool);
-            if (pool) (height, width) = (height / 2, width / 2);
-        }
-
-        AddDense("dense1", parameters.DenseUnits, height, width, channels);
-        AddDense("dense2", classes, 1, 1, parameters.DenseUnits);
-
-        _sizes = _parts.Select(part => part.Size).ToArray();
+        (Parts, _pooled) = Layout(parameters, shape, classes);
+        _sizes = Parts.Select(part => part.Size).ToArray();
         Flat = CreateParameters();
     }
 
@@ -53,7 +44,7 @@ internal sealed class Cnn : IDisposable
     public int Classes { get; }
 
     /// <summary>The weights and biases in the order of <see cref="Flat"/>.</summary>
-    public IReadOnlyList<NetworkPart> Parts => _parts;
+    public IReadOnlyList<NetworkPart> Parts { get; }
 
     /// <summary>All parameters, float32, a leaf that gradients are taken by.</summary>
     public Tensor Flat { get; }
@@ -93,24 +84,62 @@ internal sealed class Cnn : IDisposable
     public Tensor[] CutParts()
     {
         var pieces = Flat.split(_sizes, 0);
-        return _parts.Select((part, i) => pieces[i].view(part.Shape)).ToArray();
+        return Parts.Select((part, i) => pieces[i].view(part.Shape)).ToArray();
     }
 
     public void Dispose() => Flat.Dispose();
 
-    private void AddConvolution(string name, long filters, long channels, long kernel)
+    /// <summary>What the network consists of, without making it.</summary>
+    /// <returns>The weights and biases, and for each convolution whether pooling follows.</returns>
+    /// <exception cref="InvalidDataException">It would be too large.</exception>
+    public static (IReadOnlyList<NetworkPart> Parts, IReadOnlyList<bool> Pooled) Layout(TrajectoryParameters parameters, ImageShape shape, int classes)
+    {
+        var (parts, pooled) = (new List<NetworkPart>(), new List<bool>());
+        long height = shape.Height, width = shape.Width, channels = shape.Channels;
+        for (var layer = 1; layer <= parameters.Layers; layer++)
+        {
+            var filters = layer == 1 ? parameters.Filters : 2L * parameters.Filters;
+            parts.AddRange(Convolution($"conv{layer}", filters, channels, parameters.KernelSize));
+            channels = filters;
+            var pool = Math.Min(height, width) >= SmallestPooledSide;
+            pooled.Add(pool);
+            if (pool) (height, width) = (height / 2, width / 2);
+        }
+
+        parts.AddRange(Dense("dense1", parameters.DenseUnits, height, width, channels));
+        parts.AddRange(Dense("dense2", classes, 1, 1, parameters.DenseUnits));
+
+        var bytes = parts.Sum(part => part.Size) * sizeof(float);
+        if (bytes > MaxBytes)
+        {
+            throw new InvalidDataException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"The network's parameters would take {bytes / (1 << 20):N0} MiB; at most {MaxBytes / (1 << 20):N0} are accepted. "
+                + $"Lower denseUnits ({parameters.DenseUnits}) or filters ({parameters.Filters}), or the images' size ({shape.Width} x {shape.Height}); more layers pool it away, too."));
+        }
+
+        return (parts, pooled);
+    }
+
+    private static NetworkPart[] Convolution(string name, long filters, long channels, long kernel)
     {
         var fanIn = channels * kernel * kernel;
-        _parts.Add(new($"{name}.weight", [filters, kernel, kernel, channels], [filters, channels, kernel, kernel], [0, 3, 1, 2], fanIn));
-        _parts.Add(new($"{name}.bias", [filters], [filters], null, fanIn));
+        return
+        [
+            new($"{name}.weight", [filters, kernel, kernel, channels], [filters, channels, kernel, kernel], [0, 3, 1, 2], fanIn),
+            new($"{name}.bias", [filters], [filters], null, fanIn),
+        ];
     }
 
     // PyTorch flattens [c, h, w], training [h, w, c]: the first dense layer's columns change places, too.
-    private void AddDense(string name, long units, long height, long width, long channels)
+    private static NetworkPart[] Dense(string name, long units, long height, long width, long channels)
     {
         var fanIn = height * width * channels;
-        _parts.Add(new($"{name}.weight", [units, height, width, channels], [units, fanIn], [0, 3, 1, 2], fanIn));
-        _parts.Add(new($"{name}.bias", [units], [units], null, fanIn));
+        return
+        [
+            new($"{name}.weight", [units, height, width, channels], [units, fanIn], [0, 3, 1, 2], fanIn),
+            new($"{name}.bias", [units], [units], null, fanIn),
+        ];
     }
 
     // PyTorch's defaults for both kinds of layer: kaiming_uniform_ with a = sqrt(5) (He et al. 2015) comes to
@@ -124,7 +153,7 @@ internal sealed class Cnn : IDisposable
         var pieces = flat.split(_sizes, 0);
         for (var i = 0; i < pieces.Length; i++)
         {
-            var bound = 1 / Math.Sqrt(_parts[i].FanIn);
+            var bound = 1 / Math.Sqrt(Parts[i].FanIn);
             pieces[i].uniform_(-bound, bound);
         }
 

@@ -69,11 +69,13 @@ internal static class WeightsFile
     {
         using var file = SafetensorsReader.Open(path);
         var info = ReadInfo(path, file);
+        // Before anything is allocated: the network is as large as the file, whatever its metadata says.
+        ThrowIfUnfit(path, file, Cnn.Layout(info.Parameters, info.Shape, info.Classes.Count).Parts);
         file.VerifyChecksum();
         var network = new Cnn(info.Parameters, info.Shape, info.Classes.Count);
         try
         {
-            Fill(path, file, network);
+            Fill(file, network);
             return (network, info);
         }
         catch
@@ -83,7 +85,16 @@ internal static class WeightsFile
         }
     }
 
-    private static void Fill(string path, SafetensorsReader file, Cnn network)
+    private static void ThrowIfUnfit(string path, SafetensorsReader file, IReadOnlyList<NetworkPart> parts)
+    {
+        foreach (var part in parts)
+        {
+            if (!file.Tensor(part.Name, SafetensorsType.F32, part.Published.Length).Shape.SequenceEqual(part.Published))
+                throw new InvalidDataException($"{path}: The tensor '{part.Name}' doesn't fit the network that the file describes.");
+        }
+    }
+
+    private static void Fill(SafetensorsReader file, Cnn network)
     {
         using var withoutGradient = no_grad();
         using var scope = NewDisposeScope();
@@ -92,9 +103,6 @@ internal static class WeightsFile
         {
             var part = network.Parts[i];
             var stored = file.Tensor(part.Name, SafetensorsType.F32, part.Published.Length);
-            if (!stored.Shape.SequenceEqual(part.Published))
-                throw new InvalidDataException($"{path}: The tensor '{part.Name}' doesn't fit the network that the file describes.");
-
             // The published dimensions are training's, reordered: a tensor of that order is filled, and read through a view.
             var target = part.ToPublished is { } order ? views[i].permute(order) : views[i];
             var source = empty(target.shape, ScalarType.Float32);
@@ -110,11 +118,13 @@ internal static class WeightsFile
         {
             var parameters = JsonSerializer.Deserialize<TrajectoryParameters>(file.RequiredMetadata("parameters"), ContractJson.Options);
             var classes = JsonSerializer.Deserialize<string[]>(file.RequiredMetadata("classes"));
-            if (parameters is null || classes is null) throw new InvalidDataException($"{path}: The metadata lacks the parameters or the classes.");
+            if (parameters is null || classes is not { Length: > 0 } || classes.Contains(null)) throw new InvalidDataException($"{path}: The metadata lacks the parameters or the classes.");
             TrainCommandCheck.ThrowIfInvalid(parameters);
+            var shape = JsonSerializer.Deserialize<ImageShape>(file.RequiredMetadata("shape"), ContractJson.Options);
+            if (!shape.IsValid) throw new InvalidDataException($"{path}: Images of {shape.Width} x {shape.Height} x {shape.Channels} can't be classified.");
             return new(
                 parameters,
-                JsonSerializer.Deserialize<ImageShape>(file.RequiredMetadata("shape"), ContractJson.Options),
+                shape,
                 classes,
                 file.RequiredMetadata("dataSetHash"),
                 int.Parse(file.RequiredMetadata("step"), CultureInfo.InvariantCulture),

@@ -99,6 +99,37 @@ public sealed class CnnTests
     }
 
     [Test]
+    public void Weights_OfWhatTheFileDoesNotHold_AreRefusedBeforeTheyAreAllocated()
+    {
+        using var network = new Cnn(Parameters, Shape, 4);
+        var path = Path.Combine(_files.Folder, "w.safetensors");
+        var info = new WeightsInfo(Parameters, Shape, ["a", "b", "c", "d"], "hash", 1, 0.5);
+        void Check(WeightsInfo other, string reason)
+        {
+            WeightsFile.Write(path, network, other);
+            Assert.That(() => WeightsFile.Read(path), Throws.TypeOf<InvalidDataException>().With.Message.Contains(path).And.Message.Contains(reason));
+        }
+
+        Check(info with { Shape = new(224, 224, 3) }, "'dense1.weight' doesn't fit");
+        Check(info with { Shape = new(int.MaxValue, int.MaxValue, 3) }, "can't be classified");
+        Check(info with { Shape = new(9, 8, 2) }, "can't be classified");
+        Check(info with { Classes = ["a", "b"] }, "'dense2.weight' doesn't fit");
+        Check(info with { Classes = [] }, "classes");
+        Check(info with { Parameters = Parameters with { Layers = 3 } }, "conv3");
+    }
+
+    [Test]
+    public void Network_OfMoreThanAGibibyte_IsRefusedWithWhatToLower()
+    {
+        var parameters = new TrajectoryParameters { LearningRate = 0.001, Layers = 1, DenseUnits = 4096, Filters = 256 };
+        var before = Tensor.TotalCount;
+        Assert.That(
+            () => new Cnn(parameters, new(224, 224, 3), 10),
+            Throws.TypeOf<InvalidDataException>().With.Message.Contains("50,176 MiB").And.Message.Contains("Lower denseUnits (4096) or filters (256)"));
+        Assert.That(Tensor.TotalCount, Is.EqualTo(before));
+    }
+
+    [Test]
     public void Gradient_OfTheLoss_MatchesFiniteDifferences()
     {
         using var scope = NewDisposeScope();
