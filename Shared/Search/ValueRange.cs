@@ -28,8 +28,9 @@ public static class ValueRange
         var log = false;
         if (range.TryGetProperty("scale", out var scale))
         {
-            log = scale.ValueEquals("log");
-            if (!log && !(scale.ValueKind == JsonValueKind.String && scale.ValueEquals("linear")))
+            var isText = scale.ValueKind == JsonValueKind.String;
+            log = isText && scale.ValueEquals("log");
+            if (!log && !(isText && scale.ValueEquals("linear")))
                 errors.TryAdd($"{path}.scale", ["scale is linear or log."]);
         }
 
@@ -52,12 +53,19 @@ public static class ValueRange
         if (errors.Count > before)
             return [];
 
-        var values = count is { } points
+        var spread = count is { } points
             ? Enumerable.Range(0, (int)points).Select(index => Round(Spread(min!.Value, max!.Value, log, points == 1 ? 0 : index / (points - 1))))
             // The tolerance keeps max where binary fractions miss it by a hair.
             : Enumerable.Range(0, (int)Math.Floor(((max!.Value - min!.Value) / step!.Value) + 1e-9) + 1).Select(index => Tidy(min!.Value + (index * step!.Value)));
-        return [.. values.Select(value => Math.Clamp(value, min!.Value, max!.Value))
+        object[] values = [.. spread.Select(value => Math.Clamp(value, min!.Value, max!.Value))
             .Select(value => definition.Type == typeof(int) ? (object)(int)Math.Round(value) : value).Distinct()];
+
+        // Between two values that are allowed there may be others that are not, such as an even kernelSize.
+        var wrong = values.Select(definition.Check).FirstOrDefault(error => error is not null);
+        if (wrong is null)
+            return values;
+        errors.TryAdd(path, [$"The range has values that are not allowed: {wrong}"]);
+        return [];
 
         double? End(string name)
         {
@@ -74,13 +82,18 @@ public static class ValueRange
         {
             if (!range.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null)
                 return null;
-            if (value.ValueKind == JsonValueKind.Number && value.GetDouble() is > 0 and var number)
+            if (value.ValueKind == JsonValueKind.Number && value.GetDouble() is > 0 and < double.PositiveInfinity and var number)
                 return number;
             errors.TryAdd($"{path}.{name}", [$"{name} is a number above 0."]);
             return null;
         }
 
-        double Round(double value) => Tidy(step is { } multiple ? Math.Round(value / multiple) * multiple : value);
+        double Round(double value)
+        {
+            // A step so small that the quotient overflows doesn't round anything.
+            var rounded = step is { } multiple ? Math.Round(value / multiple) * multiple : value;
+            return Tidy(double.IsFinite(rounded) ? rounded : value);
+        }
     }
 
     private static double Spread(double min, double max, bool log, double share) =>
