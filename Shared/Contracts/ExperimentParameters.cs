@@ -4,7 +4,8 @@ namespace MlExperiments.Shared.Contracts;
 
 /// <summary>
 /// What makes one training: every hyper-parameter but the number of steps. Two experiments that agree in these share
-/// a trajectory. The property order is the canonical JSON order, which fingerprints depend on: add new ones at the end.
+/// a trajectory. Fingerprints leave out what has its default, so a new parameter has one, which stands for what was done
+/// before it; a default, once released, stays.
 /// </summary>
 public record TrajectoryParameters
 {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Search;
 
 namespace MlExperiments.Shared.Tests.Search;
@@ -35,6 +36,12 @@ public sealed class SearchSpaceTests
     [TestCase("""{"filters": {"min": 8, "max": 16, "step": 0}}""", "space.filters.step")]
     [TestCase("""{"filters": {"min": 8, "max": 16, "steps": 1}}""", "space.filters.steps")]
     [TestCase("""{"filters": {"min": 8, "max": 16, "step": 1, "scale": "cubic"}}""", "space.filters.scale")]
+    [TestCase("""{"filters": {"min": 8, "max": 16, "step": 1, "scale": 5}}""", "space.filters.scale")]
+    [TestCase("""{"filters": {"min": 8, "max": 16, "step": 1, "scale": null}}""", "space.filters.scale")]
+    [TestCase("""{"filters": {"min": 8, "max": 16, "step": 1e999}}""", "space.filters.step")]
+    [TestCase("""{"filters": {"min": 8, "max": 16, "count": 1e999}}""", "space.filters.count")]
+    [TestCase("""{"weightDecay": {"min": 0, "max": 1e999, "step": 0.1}}""", "space.weightDecay.max")]
+    [TestCase("""{"kernelSize": {"min": 3, "max": 7, "step": 1}}""", "space.kernelSize")]
     [TestCase("""{"weightDecay": {"min": 0, "max": 1, "scale": "log", "count": 3}}""", "space.weightDecay.min")]
     [TestCase("""{"weightDecay": {"min": 0, "max": 1, "step": 0.00001}}""", "space.weightDecay.step")]
     [TestCase("""{"momentum": [0.9]}""", "space.momentum")]
@@ -72,6 +79,8 @@ public sealed class SearchSpaceTests
     [TestCase("""{"min": 0.0001, "max": 0.1, "scale": "log", "count": 4}""", new[] { 0.0001, 0.001, 0.01, 0.1 })]
     [TestCase("""{"min": 0.1, "max": 0.2, "count": 3, "scale": "linear"}""", new[] { 0.1, 0.15, 0.2 })]
     [TestCase("""{"min": 0.1, "max": 0.1, "count": 1}""", new[] { 0.1 })]
+    [TestCase("""{"min": 0.1, "max": 0.3, "count": 3, "step": 1e-320}""", new[] { 0.1, 0.2, 0.3 })]
+    [TestCase("""{"min": 0.1, "max": 0.3, "count": 3, "step": 1e308}""", new[] { 0.1 })]
     public void Range_OfNumbers_IncludesBothEnds(string range, double[] values)
     {
         var space = Read($$"""{"weightDecay": {{range}}}""", Required, out var errors);
@@ -139,6 +148,26 @@ public sealed class SearchSpaceTests
         Assert.That(
             Fingerprint.OfTrajectory(model, "a", (one with { Steps = 5 }).WithoutSteps()),
             Is.EqualTo(Fingerprint.OfTrajectory(model, "a", one.WithoutSteps())));
+    }
+
+    [Test]
+    public void Canonical_OfDefaults_LeavesThemOut()
+    {
+        var omitted = new ExperimentParameters { LearningRate = 0.001, Layers = 2, Steps = 1000 };
+        Assert.That(Fingerprint.Canonical(omitted), Is.EqualTo("""{"layers":2,"learningRate":0.001,"steps":1000}"""), "a new parameter must not show");
+        Assert.That(Fingerprint.Canonical(omitted.WithoutSteps()), Is.EqualTo("""{"layers":2,"learningRate":0.001}"""));
+        Assert.That(
+            Fingerprint.Canonical(omitted with { Dropout = 0.25, Optimizer = "sgd", Momentum = 0.9 }),
+            Is.EqualTo("""{"dropout":0.25,"layers":2,"learningRate":0.001,"momentum":0.9,"optimizer":"sgd","steps":1000}"""));
+    }
+
+    [Test]
+    public void Fingerprint_OfAnExplicitDefault_IsThatOfAnOmittedOne()
+    {
+        var model = Guid.CreateVersion7();
+        var omitted = GridSampler.Sample(Read("{}", Required, out _)!, 1, out _)[0];
+        var given = GridSampler.Sample(Read("{}", """{"learningRate": 0.1, "layers": 1, "steps": 10, "filters": 32, "dropout": 0.5, "optimizer": "adam"}""", out _)!, 1, out _)[0];
+        Assert.That(Fingerprint.OfExperiment(model, "a", given), Is.EqualTo(Fingerprint.OfExperiment(model, "a", omitted)));
     }
 
     private static SearchSpace? Read(string space, string fixedValues, out Dictionary<string, string[]> errors) => SearchSpace.Read(
