@@ -17,7 +17,7 @@ public readonly record struct ManifestImage(byte[] Sha256, string Label, ImageSp
 
 /// <summary>
 /// What a data set version is made of, and where the bytes are: rows ordered by train, validation, test, and by hash within each.
-/// As a file it is a safetensors file (<see cref="Save"/>) of 56 bytes a row.
+/// As a file it is a safetensors file (<see cref="Save"/>) of 52 bytes a row.
 /// </summary>
 public sealed class DataSetManifest
 {
@@ -91,11 +91,13 @@ public sealed class DataSetManifest
     /// <param name="path">In a folder that exists.</param>
     public void Save(string path)
     {
+        var packs = JsonSerializer.Serialize(Packs);
         var metadata = new Dictionary<string, string>
         {
             ["format"] = Format,
             ["classes"] = JsonSerializer.Serialize(Classes),
-            ["packs"] = JsonSerializer.Serialize(Packs),
+            ["packs"] = packs,
+            ["packsSha256"] = HashOf(packs),
             ["counts"] = string.Create(CultureInfo.InvariantCulture, $"[{TrainCount},{ValidationCount},{TestCount}]"),
             ["dataSetHash"] = Hash,
         };
@@ -108,7 +110,8 @@ public sealed class DataSetManifest
                 new("lengths", SafetensorsType.I32, [Count]),
                 new("sha256", SafetensorsType.U8, [Count, HashLength]),
             ],
-            metadata);
+            metadata,
+            checksum: true);
         file.Write("offsets", 0, MemoryMarshal.AsBytes(_offsets.AsSpan()));
         file.Write("labels", 0, MemoryMarshal.AsBytes(_labels.AsSpan()));
         file.Write("packs", 0, MemoryMarshal.AsBytes(_packs.AsSpan()));
@@ -125,6 +128,10 @@ public sealed class DataSetManifest
         using var file = SafetensorsReader.Open(path);
         if (file.RequiredMetadata("format") != Format)
             throw new InvalidDataException($"{path}: The format is '{file.RequiredMetadata("format")}', not '{Format}'.");
+        // Where the images are is no part of the data set's hash: the checksums cover that.
+        file.VerifyChecksum();
+        if (HashOf(file.RequiredMetadata("packs")) != file.RequiredMetadata("packsSha256"))
+            throw new InvalidDataException($"{path}: The list of packs doesn't have the hash that the file promises; it was altered.");
         var manifest = new DataSetManifest(
             Json<string[]>("classes"),
             Json<string[]>("packs"),
@@ -134,7 +141,7 @@ public sealed class DataSetManifest
             Column("packs"),
             file.ReadAll<long>(file.Tensor("offsets", SafetensorsType.I64, 1)),
             Column("lengths"));
-        // The constructor hashed what was read: what is equal to the promised hash was neither cut nor altered.
+        // The constructor hashed what was read: these are the images, labels and splits that the file promises.
         return manifest.Hash == file.RequiredMetadata("dataSetHash")
             ? manifest
             : throw new InvalidDataException($"{path}: The rows don't have the hash that the file promises; it was altered.");
@@ -182,6 +189,8 @@ public sealed class DataSetManifest
         return new DataSetManifest(classes, [.. packPlaces.Keys], counts, hashes, labels, packs, offsets, lengths);
     }
 
+    private static string HashOf(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+
     private string ComputeHash()
     {
         var rows = _labels.Length;
@@ -191,6 +200,8 @@ public sealed class DataSetManifest
             throw new InvalidDataException($"A data set manifest's splits don't add up to its {rows} rows.");
         if (_labels.AsSpan().ContainsAnyExceptInRange(0, Classes.Count - 1) || _packs.AsSpan().ContainsAnyExceptInRange(0, Packs.Count - 1))
             throw new InvalidDataException("A data set manifest's row has a label or a pack that is not in its list.");
+        if (_offsets.AsSpan().ContainsAnyExceptInRange(0, long.MaxValue) || _lengths.AsSpan().ContainsAnyExceptInRange(0, int.MaxValue))
+            throw new InvalidDataException("A data set manifest's row has a negative offset or length.");
 
         // Each row: 32 bytes of hash, the split's number, the label's length in bytes (int32, little-endian), the label in UTF-8.
         byte[][] names = [.. Classes.Select(name =>

@@ -122,10 +122,23 @@ public sealed class DataSetManifestTests
         var path = Path.Combine(folder.Path, "manifest");
         Create(Images(300)).Save(path);
         var bytes = File.ReadAllBytes(path);
-        bytes[^1] ^= 1;
-        File.WriteAllBytes(path, bytes);
-        Assert.That(() => DataSetManifest.Open(path), Throws.TypeOf<InvalidDataException>());
+        // The columns are the offsets, labels, packs, lengths and hashes, one behind another.
+        var columns = bytes.Length - (300 * 52);
+        var packName = bytes.AsSpan().IndexOf("aaaa"u8);
+        foreach (var place in new[] { packName, columns + 5, columns + (300 * 8) + 1, columns + (300 * 12) + 1, columns + (300 * 16) + 1, bytes.Length - 1 })
+        {
+            var altered = bytes.ToArray();
+            altered[place] ^= 1;
+            File.WriteAllBytes(path, altered);
+            Assert.That(() => DataSetManifest.Open(path), Throws.TypeOf<InvalidDataException>(), $"byte {place}");
+        }
     }
+
+    [Test]
+    public void TryCreate_NegativeOffset_IsRefused() =>
+        Assert.That(
+            () => DataSetManifest.TryCreate([Image(1, "x") with { Offset = -1 }, Image(2, "y")], out _, out _),
+            Throws.TypeOf<InvalidDataException>().With.Message.Contains("negative"));
 
     [Test]
     public void TryCreate_TooFewImages_SaysWhatIsMissing()
