@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Options;
 using Microsoft.Win32.SafeHandles;
@@ -22,6 +23,11 @@ public sealed class FolderBlobStore : IBlobStore
         _root = Path.GetFullPath(options.Value.Folder);
         _temporary = Path.GetFullPath(options.Value.TemporaryFolder);
         Directory.CreateDirectory(_temporary);
+        // All of them now, durable before the first blob: of two writers of a folder's first blobs, one would else rely on the
+        // other's flush.
+        for (var first = 0; first < 256; first++)
+            Directory.CreateDirectory(Path.Combine(_root, first.ToString("x2", CultureInfo.InvariantCulture)));
+        Durable.FlushFolder(_root);
         DeleteAbandoned(time.GetUtcNow() - AbandonedAfter);
     }
 
@@ -33,17 +39,10 @@ public sealed class FolderBlobStore : IBlobStore
         {
             var reference = await WriteAsync(path, content, cancellationToken);
             var target = LocalPath(reference.Hash);
-            var folder = Path.GetDirectoryName(target)!;
-            if (!Directory.Exists(folder))
-            {
-                Directory.CreateDirectory(folder);
-                Durable.FlushFolder(_root);
-            }
-
             // A file that is there has the same bytes: to replace it is as good, and leaves no moment for another to remove it.
             File.Move(path, target, overwrite: true);
             renamed = true;
-            Durable.FlushFolder(folder);
+            Durable.FlushFolder(Path.GetDirectoryName(target)!);
             return reference;
         }
         finally
