@@ -12,6 +12,8 @@ public static class ContractJson
     {
         var options = new JsonSerializerOptions(JsonSerializerDefaults.Web)
         {
+            // Whoever writes an object need not know that "type" comes first.
+            AllowOutOfOrderMetadataProperties = true,
             DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
             // A diverged run reports losses that are not finite.
             NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
