@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using MlExperiments.Shared.Imaging;
 
 namespace MlExperiments.Training.Cli;
 
@@ -30,18 +31,19 @@ internal static class CommandLine
             Posix.LimitLibrariesToOneThread();
             return body();
         }
-        catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException or ExternalException)
+        catch (Exception error) when (Words(error) is { } words)
         {
-            Console.Error.WriteLine($"error: {error.Message}");
-        }
-        catch (Exception error) when (Missing(error) is { } library)
-        {
-            Console.Error.WriteLine($"error: A native library is missing: {library} On Debian, the packages libtorch1.13 and libgd3 have them.");
+            Console.Error.WriteLine($"error: {words}");
         }
 
         return 1;
     }
 
-    private static string? Missing(Exception error) =>
-        error as DllNotFoundException is { } missing ? missing.Message : error.InnerException is { } inner ? Missing(inner) : null;
+    // Parallel loops and type initializers wrap what happened; null where it's nothing that a user can mend.
+    private static string? Words(Exception error) => error switch
+    {
+        InvalidDataException or IOException or UnauthorizedAccessException or ExternalException or ImageLibraryMissingException => error.Message,
+        DllNotFoundException => $"A native library is missing: {error.Message} On Debian, the packages libtorch1.13 and libgd3 have them.",
+        _ => error.InnerException is { } inner ? Words(inner) : null,
+    };
 }

@@ -72,18 +72,23 @@ internal static partial class TrainVerb
 
     private static TrainingRun Start(ExperimentParameters parameters, string dataSet, TrainedFolder folder, ConsoleProgress progress)
     {
-        var checkpoint = folder.LatestCheckpoint(parameters);
+        var checkpoints = folder.Checkpoints(parameters);
         var command = new TrainCommand(
-            Guid.NewGuid(), parameters.WithoutSteps(), dataSet, [parameters.Steps], checkpoint, folder.Trajectory(parameters));
-        try
+            Guid.NewGuid(), parameters.WithoutSteps(), dataSet, [parameters.Steps], null, folder.Trajectory(parameters));
+        foreach (var checkpoint in checkpoints)
         {
-            return new(command, progress);
+            try
+            {
+                return new(command with { Checkpoint = checkpoint }, progress);
+            }
+            catch (InvalidDataException error)
+            {
+                Console.Error.WriteLine(error.Message);
+            }
         }
-        catch (InvalidDataException error) when (checkpoint is not null)
-        {
-            Console.Error.WriteLine($"Training starts over: {error.Message}");
-            return new(command with { Checkpoint = null }, progress);
-        }
+
+        if (checkpoints.Count > 0) Console.Error.WriteLine("None of the checkpoints is of use: training starts over.");
+        return new(command, progress);
     }
 
     private static ImageShape Shape(string size, int channels)
@@ -91,9 +96,11 @@ internal static partial class TrainVerb
         var match = SizePattern().Match(size);
         if (!match.Success) throw new InvalidDataException($"--size is '{size}'; it must be like 28x28.");
         var (width, height) = (int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture), int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture));
-        if (width is < 8 or > 224 || height is < 8 or > 224) throw new InvalidDataException($"--size is '{size}'; each side must be 8 to 224 pixels.");
         if (channels is not (1 or 3)) throw new InvalidDataException($"--channels is {channels}; it must be 1 or 3.");
-        return new(width, height, channels);
+        var shape = new ImageShape(width, height, channels);
+        return shape.IsValid
+            ? shape
+            : throw new InvalidDataException($"--size is '{size}'; each side must be {ImageShape.MinSide} to {ImageShape.MaxSide} pixels.");
     }
 
     [GeneratedRegex("^([0-9]{1,4})x([0-9]{1,4})$")]

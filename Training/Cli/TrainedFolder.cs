@@ -1,14 +1,17 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Security.Cryptography;
-using System.Text.Json;
+using System.Text;
 using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Search;
 
 namespace MlExperiments.Training.Cli;
 
 /// <summary>Where the command line keeps what it makes: packed data sets, and a folder per trajectory with weights and checkpoints.</summary>
 internal sealed class TrainedFolder
 {
+    private static readonly TimeSpan AbandonedAfter = TimeSpan.FromDays(1);
+
     private readonly string _root;
 
     private TrainedFolder(string root) => _root = root;
@@ -29,8 +32,7 @@ internal sealed class TrainedFolder
     public string Trajectory(ExperimentParameters parameters)
     {
         var trajectory = parameters.WithoutSteps();
-        var json = JsonSerializer.SerializeToUtf8Bytes(trajectory, ContractJson.Options);
-        var hash = Convert.ToHexStringLower(SHA256.HashData(json))[..12];
+        var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Fingerprint.Canonical(trajectory))))[..12];
         var name = string.Create(CultureInfo.InvariantCulture, $"i{trajectory.LearningRate}-j{trajectory.Layers}-{hash}");
         return Path.Combine(_root, "trained", name);
     }
@@ -38,16 +40,31 @@ internal sealed class TrainedFolder
     /// <summary>The weights of one experiment, whether or not they are there.</summary>
     public string Weights(ExperimentParameters parameters) => Path.Combine(Trajectory(parameters), $"step-{parameters.Steps}.safetensors");
 
-    /// <summary>The trajectory's checkpoint that saves the most steps; null where none is of use.</summary>
-    public string? LatestCheckpoint(ExperimentParameters parameters) =>
-        new DirectoryInfo(Create(Trajectory(parameters))).EnumerateFiles("checkpoint-*.safetensors")
-            .Select(file => (file.FullName, Step: int.Parse(file.Name["checkpoint-".Length..^".safetensors".Length], CultureInfo.InvariantCulture)))
+    /// <summary>
+    /// The trajectory's checkpoints that don't go beyond the parameters' steps, the one that saves the most first. Some may have been made
+    /// on images that were there before.
+    /// </summary>
+    public IReadOnlyList<string> Checkpoints(ExperimentParameters parameters) =>
+    [
+        .. new DirectoryInfo(Create(Trajectory(parameters))).EnumerateFiles("checkpoint-*.safetensors")
+            .Select(file => (file.FullName, Step: Step(file.Name)))
             .Where(checkpoint => checkpoint.Step <= parameters.Steps)
             .OrderByDescending(checkpoint => checkpoint.Step)
-            .Select(checkpoint => checkpoint.FullName)
-            .FirstOrDefault();
+            .Select(checkpoint => checkpoint.FullName),
+    ];
 
-    private static string Create(string folder) => Directory.CreateDirectory(folder).FullName;
+    // Null for a name that a person gave.
+    private static int? Step(string name) =>
+        int.TryParse(name["checkpoint-".Length..^".safetensors".Length], NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null;
+
+    // Without what stayed of runs that were killed while they wrote; younger ones may still be at it.
+    private static string Create(string path)
+    {
+        var folder = Directory.CreateDirectory(path);
+        var before = TimeProvider.System.GetUtcNow().UtcDateTime - AbandonedAfter;
+        foreach (var file in folder.EnumerateFiles("*.tmp").Where(file => file.LastWriteTimeUtc < before)) file.Delete();
+        return folder.FullName;
+    }
 
     // XDG_DATA_HOME or ~/.local/share; without a home, below the current folder.
     private static string Default() =>

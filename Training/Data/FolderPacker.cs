@@ -1,79 +1,77 @@
 using System.Security.Cryptography;
-using System.Text;
 using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Imaging;
 
 namespace MlExperiments.Training.Data;
 
-/// <summary>Packs a folder's images into a data set, once for the same images and size.</summary>
+/// <summary>
+/// Packs a folder's images into a data set, once for the same images and size. Rows, splits and hash are those that a service
+/// gives the same images (<see cref="DataSetManifest"/>).
+/// </summary>
 internal static class FolderPacker
 {
     // Both passes are bound by the files and the decoder; memory holds one image per thread.
     private static readonly ParallelOptions Parallelism = new() { MaxDegreeOfParallelism = Environment.ProcessorCount };
 
     /// <returns>The path of the packed data set.</returns>
-    /// <exception cref="InvalidDataException">A file is no image, or a split would be empty.</exception>
+    /// <exception cref="InvalidDataException">A file is no image, an image has two labels, or a split would be empty.</exception>
     public static string Pack(IReadOnlyList<LabelledFile> files, ImageShape shape, string folder)
     {
-        var hashes = new byte[files.Count][];
-        Parallel.For(0, files.Count, Parallelism, i => hashes[i] = SHA256.HashData(File.ReadAllBytes(files[i].Path)));
-
-        var names = files.Any(file => file.Split == Splits.Validation);
-        var rows = files
-            .Select((file, i) => new Row(file, Split(file, hashes[i], names), Convert.ToHexStringLower(hashes[i])))
-            .OrderBy(row => Array.IndexOf(Order, row.Split))
-            .ToList();
-        var layout = Layout(rows, shape);
-
-        var path = Path.Combine(folder, $"{layout.DataSetHash[..16]}-{shape.Width}x{shape.Height}x{shape.Channels}.safetensors");
-        if (!File.Exists(path)) Write(path, layout, rows);
+        if (!DataSetManifest.TryCreate(Read(files), out var manifest, out var reason)) throw new InvalidDataException(reason);
+        var path = Path.Combine(folder, $"{manifest.Hash[..16]}-{shape.Width}x{shape.Height}x{shape.Channels}.safetensors");
+        if (!File.Exists(path)) Write(path, manifest, shape);
         return path;
     }
 
-    private static readonly string[] Order = [Splits.Train, Splits.Validation, Splits.Test];
-
-    private static string Split(LabelledFile file, byte[] hash, bool validationIsNamed) => file.Split switch
+    // Each image is its file's only one: the file is its pack.
+    private static List<ManifestImage> Read(IReadOnlyList<LabelledFile> files)
     {
-        Splits.Validation or Splits.Test => file.Split,
-        _ => !validationIsNamed && Splits.IsHeldOut(hash) ? Splits.Validation : Splits.Train,
-    };
-
-    private static PackedDataSetLayout Layout(List<Row> rows, ImageShape shape)
-    {
-        int Count(string split) => rows.Count(row => row.Split == split);
-        if (Count(Splits.Train) == 0 || Count(Splits.Validation) == 0)
+        var images = new ManifestImage[files.Count];
+        Parallel.For(0, files.Count, Parallelism, i =>
         {
-            throw new InvalidDataException(
-                $"Of {rows.Count} images, {Count(Splits.Train)} are for training and {Count(Splits.Validation)} for validation; both need some. "
-                + "Add images, or name the validation images in a folder 'validation' beside 'train'.");
+            var bytes = File.ReadAllBytes(files[i].Path);
+            images[i] = new(SHA256.HashData(bytes), files[i].Label, Split(files[i].Split), files[i].Path, 0, bytes.Length);
+        });
+
+        var distinct = new Dictionary<string, ManifestImage>(images.Length, StringComparer.Ordinal);
+        foreach (var image in images)
+        {
+            var hash = Convert.ToHexStringLower(image.Sha256);
+            if (!distinct.TryAdd(hash, image) && distinct[hash].Label != image.Label)
+                throw new InvalidDataException($"{distinct[hash].Pack} and {image.Pack} are the same image under two labels; remove one of them.");
         }
 
-        var classes = rows.Select(row => row.File.Label).Distinct().Order(StringComparer.Ordinal).ToList();
-        var listing = string.Join('\n', rows.Select(row => $"{row.Hash} {row.Split} {row.File.Label}"));
-        var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(listing)));
-        return new(shape, classes, Count(Splits.Train), Count(Splits.Validation), Count(Splits.Test), hash);
+        return [.. distinct.Values];
     }
 
-    private static void Write(string path, PackedDataSetLayout layout, List<Row> rows)
+    private static ImageSplit Split(string? name) => name switch
     {
-        var labels = layout.Classes.Select((name, label) => (name, label)).ToDictionary(pair => pair.name, pair => pair.label, StringComparer.Ordinal);
-        using var writer = new PackedDataSetWriter(path, layout);
+        Splits.Validation => ImageSplit.Validation,
+        Splits.Test => ImageSplit.Test,
+        _ => ImageSplit.Train,
+    };
+
+    private static void Write(string path, DataSetManifest manifest, ImageShape shape)
+    {
+        using var writer = new PackedDataSetWriter(
+            path, new(shape, manifest.Classes, manifest.TrainCount, manifest.ValidationCount, manifest.TestCount, manifest.Hash));
         string? refused = null;
         Parallel.For(
             0,
-            rows.Count,
+            manifest.Count,
             Parallelism,
-            () => new byte[layout.Shape.Size],
+            () => new byte[shape.Size],
             (row, loop, pixels) =>
             {
-                var file = rows[row].File;
-                if (ImageDecoder.TryDecode(File.ReadAllBytes(file.Path), layout.Shape, pixels, out var reason))
+                var file = manifest.Packs[manifest.Location(row).Pack];
+                if (ImageDecoder.TryDecode(File.ReadAllBytes(file), shape, pixels, out var reason))
                 {
-                    writer.Write(row, pixels, labels[file.Label]);
+                    writer.Write(row, pixels, manifest.Label(row));
                 }
                 else
                 {
-                    Interlocked.CompareExchange(ref refused, $"{file.Path} can't be used: {reason}.", null);
+                    Interlocked.CompareExchange(ref refused, $"{file} can't be used: {reason}.", null);
                     loop.Stop();
                 }
 
@@ -83,6 +81,4 @@ internal static class FolderPacker
         if (refused is not null) throw new InvalidDataException(refused);
         writer.Commit();
     }
-
-    private sealed record Row(LabelledFile File, string Split, string Hash);
 }
