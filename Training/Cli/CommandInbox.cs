@@ -1,6 +1,6 @@
-using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using System.Threading.Channels;
 using MlExperiments.Shared.Contracts;
 
 namespace MlExperiments.Training.Cli;
@@ -9,9 +9,10 @@ namespace MlExperiments.Training.Cli;
 /// Commands as they come in, read on a thread of their own so that a training sees them at its next step. A line that is no
 /// command is reported on standard error and otherwise ignored.
 /// </summary>
-internal sealed class CommandInbox : IDisposable
+internal sealed class CommandInbox
 {
-    private readonly BlockingCollection<TrainerCommand> _commands = [];
+    // Nothing to dispose of, which the reading thread could meet half-way: it goes on until the process ends.
+    private readonly Channel<TrainerCommand> _commands = Channel.CreateUnbounded<TrainerCommand>(new() { SingleWriter = true, SingleReader = true });
     private volatile bool _ended;
 
     public CommandInbox(TextReader lines) =>
@@ -22,12 +23,18 @@ internal sealed class CommandInbox : IDisposable
 
     /// <summary>Waits for the next command.</summary>
     /// <returns>Null once the input has ended.</returns>
-    public TrainerCommand? Take() => !_ended && _commands.TryTake(out var command, Timeout.Infinite) && !_ended ? command : null;
+    public TrainerCommand? Take()
+    {
+        while (!_ended && _commands.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
+        {
+            if (TryTake(out var command)) return _ended ? null : command;
+        }
+
+        return null;
+    }
 
     /// <summary>A command that is there already.</summary>
-    public bool TryTake([NotNullWhen(true)] out TrainerCommand? command) => _commands.TryTake(out command);
-
-    public void Dispose() => _commands.Dispose();
+    public bool TryTake([NotNullWhen(true)] out TrainerCommand? command) => _commands.Reader.TryRead(out command);
 
     private void Read(TextReader lines)
     {
@@ -35,7 +42,7 @@ internal sealed class CommandInbox : IDisposable
         {
             while (lines.ReadLine() is { } line)
             {
-                if (!string.IsNullOrWhiteSpace(line) && Parse(line) is { } command) _commands.Add(command);
+                if (!string.IsNullOrWhiteSpace(line) && Parse(line) is { } command) _commands.Writer.TryWrite(command);
             }
         }
         catch (IOException error)
@@ -44,7 +51,7 @@ internal sealed class CommandInbox : IDisposable
         }
 
         _ended = true;
-        _commands.CompleteAdding();
+        _commands.Writer.Complete();
     }
 
     private static TrainerCommand? Parse(string line)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using MlExperiments.Shared.Contracts;
 
 namespace MlExperiments.Training.Cli;
@@ -15,13 +16,20 @@ internal static class ServeVerb
 
     private static int Serve()
     {
+        // Ctrl-C in a terminal and a service manager's stop reach the whole process group: the worker decides what becomes of the
+        // training, and ends this process by closing its input.
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Survive);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Survive);
+
         // Before anything of libtorch's is loaded, which may print.
         var output = new EventOutput(Posix.TakeStandardOutput());
         Engine.UseOneThread();
         using var predictor = new Predictor();
-        using var inbox = new CommandInbox(Console.In);
+        var inbox = new CommandInbox(Console.In);
         output.Send(new ReadyEvent(Engine.Name, Engine.Version, Engine.Device));
         new SlotHost(inbox, output, predictor).Run();
         return 0;
     }
+
+    private static void Survive(PosixSignalContext signal) => signal.Cancel = true;
 }

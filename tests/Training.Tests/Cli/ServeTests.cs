@@ -142,7 +142,7 @@ public sealed class ServeTests
         foreach (var line in new[] { "", "garbage", "{}", "[]", "null", "7", """{"type":"dance"}""", """{"type":"stop","trajectoryId":"x"}""", "\u0000\ud83d" })
             _trainer.SendLine(line);
         _trainer.Send(new StopCommand(Guid.NewGuid()));
-        _trainer.SendLine("""{"type":"train"}""");
+        _trainer.SendLine("""{"milestones":[5],"type":"train"}""");
         Assert.That(((FailedEvent)await _trainer.NextAsync()).Error, Does.Contain("parameters"));
         var command = Command([5]);
         _trainer.Send(command);
@@ -185,6 +185,23 @@ public sealed class ServeTests
     {
         _trainer.Send(Command([Endless]));
         await _trainer.UntilAsync<MetricsEvent>();
+        _trainer.CloseInput();
+        Assert.That(await _trainer.EndAsync(), Is.Zero);
+    }
+
+    [Test]
+    public async Task Signals_ToTheProcessGroup_LeaveTheTrainingToTheWorker()
+    {
+        var command = Command([Endless]);
+        _trainer.Send(command);
+        await _trainer.UntilAsync<MetricsEvent>();
+        await _trainer.SignalAsync("INT");
+        await _trainer.SignalAsync("TERM");
+        await _trainer.UntilAsync<MetricsEvent>();
+        _trainer.Send(new StopCommand(command.TrajectoryId));
+        var seen = new List<TrainerEvent>();
+        await _trainer.UntilAsync<StoppedEvent>(seen);
+        Assert.That(seen.OfType<CheckpointEvent>().Single().Path, Does.Exist);
         _trainer.CloseInput();
         Assert.That(await _trainer.EndAsync(), Is.Zero);
     }

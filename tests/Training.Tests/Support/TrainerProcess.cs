@@ -71,6 +71,14 @@ internal sealed class TrainerProcess : IDisposable
 
     public void Kill() => _process.Kill();
 
+    /// <param name="name">For example INT.</param>
+    public async Task SignalAsync(string name)
+    {
+        using var kill = Process.Start("sh", ["-c", $"kill -{name} {_process.Id}"]);
+        await kill.WaitForExitAsync().WaitAsync(Deadline);
+        Assert.That(kill.ExitCode, Is.Zero);
+    }
+
     public void CloseInput() => _process.StandardInput.Close();
 
     public async Task<string?> ReadLineAsync() => await _process.StandardOutput.ReadLineAsync().WaitAsync(Deadline);
