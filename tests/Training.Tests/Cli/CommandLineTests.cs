@@ -1,5 +1,7 @@
 using System.Globalization;
+using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
+using MlExperiments.Training.Cli;
 using MlExperiments.Training.Tests.Support;
 
 namespace MlExperiments.Training.Tests.Cli;
@@ -53,23 +55,31 @@ public sealed class CommandLineTests
     public async Task Train_OnOtherImages_StartsOver()
     {
         DigitData.Write(_images, [0, 1], 20);
-        Assert.That((await TrainAsync("20")).Code, Is.Zero);
+        Assert.That((await TrainAsync("30")).Code, Is.Zero);
+        var trained = Directory.GetDirectories(Path.Combine(_output, "trained")).Single();
+        await File.WriteAllTextAsync(Path.Combine(trained, "checkpoint-old.safetensors"), "kept by hand");
         DigitData.Write(_images, [2], 20);
         var (code, printed, errors) = await TrainAsync("20");
         Assert.That(code, Is.Zero, errors);
-        Assert.That(errors, Does.Contain("starts over"));
+        Assert.That(errors, Does.Not.Contain("starts over"), "there is no checkpoint up to step 20");
         Assert.That(Accuracy(printed), Is.InRange(0, 1));
+
+        // The checkpoint at step 30 is of other images; that at step 20 fits.
+        Assert.That((await TrainAsync("40")).Errors, Does.Contain("checkpoint-30.safetensors: The checkpoint was made on the data set").And.Contains("going on from step 20"));
+        DigitData.Write(_images, [3], 20);
+        Assert.That((await TrainAsync("50")).Errors, Does.Contain("starts over"));
     }
 
     [Test]
     public async Task Train_OnNamedSplitsInOneFolder_UsesThem()
     {
-        foreach (var (split, first) in new[] { ("train", 0), ("validation", 100), ("test", 200) })
-            DigitData.Write(Path.Combine(_images, "digits", split), [3, 7], 12, first);
-        var (code, printed, errors) = await TrainAsync("5", "--size", "16x12", "--channels", "3");
+        foreach (var (split, perDigit, first) in new[] { ("train", 12, 0), ("validation", 5, 100), ("test", 3, 200) })
+            DigitData.Write(Path.Combine(_images, "digits", split), [3, 7], perDigit, first);
+        var (code, _, errors) = await TrainAsync("5", "--size", "16x12", "--channels", "3");
         Assert.That(code, Is.Zero, errors);
-        // 24 validation images: the accuracy is a multiple of 1/24.
-        Assert.That(Accuracy(printed) * 24, Is.EqualTo(Math.Round(Accuracy(printed) * 24)).Within(0.01));
+        using var data = PackedDataSet.Open(Directory.GetFiles(Path.Combine(_output, "data")).Single());
+        Assert.That((data.Train.Count, data.Validation.Count, data.Test.Count), Is.EqualTo((24, 10, 6)));
+        Assert.That((data.Shape, data.Classes), Is.EqualTo((new ImageShape(16, 12, 3), new[] { "3", "7" })));
     }
 
     [Test]
@@ -86,13 +96,44 @@ public sealed class CommandLineTests
     }
 
     [Test]
-    public async Task Train_WithoutValidationImages_SaysSo()
+    public async Task Train_OnAFileThatCannotBeRead_SaysSo()
     {
         DigitData.Write(_images, [0, 1], 4);
-        var parts = Directory.GetFiles(_images, "*.png", SearchOption.AllDirectories);
-        foreach (var held in parts.Where(file => Shared.Contracts.Splits.IsHeldOut(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))))
-            File.Delete(held);
-        await CheckAsync("0 for validation", "5");
+        File.CreateSymbolicLink(Path.Combine(_images, "0", "x.png"), Path.Combine(_images, "gone.png"));
+        await CheckAsync("x.png", "5");
+    }
+
+    [Test]
+    public void Guarded_FailureInAParallelLoop_IsOneLine()
+    {
+        var errors = Console.Error;
+        using var captured = new StringWriter();
+        Console.SetError(captured);
+        try
+        {
+            Assert.That(CommandLine.Guarded(() => throw new AggregateException(new ImageLibraryMissingException())), Is.EqualTo(1));
+            Assert.That(captured.ToString(), Does.StartWith("error: Images can't be decoded because libgd is missing").And.Not.Contains("   at "));
+            Assert.That(() => CommandLine.Guarded(() => throw new AggregateException(new NotSupportedException())), Throws.TypeOf<AggregateException>());
+        }
+        finally
+        {
+            Console.SetError(errors);
+        }
+    }
+
+    [Test]
+    public async Task Train_AfterKilledRuns_RemovesWhatTheyLeft()
+    {
+        DigitData.Write(_images, [0, 1], 20);
+        Assert.That((await TrainAsync("5")).Code, Is.Zero);
+        var trained = Directory.GetDirectories(Path.Combine(_output, "trained")).Single();
+        var old = new[] { Path.Combine(_output, "data", "a.safetensors.1.tmp"), Path.Combine(trained, "step-9.safetensors.2.tmp") };
+        var young = Path.Combine(trained, "step-9.safetensors.3.tmp");
+        foreach (var path in old.Append(young)) await File.WriteAllTextAsync(path, "half");
+        foreach (var path in old) File.SetLastWriteTimeUtc(path, TimeProvider.System.GetUtcNow().UtcDateTime.AddDays(-2));
+        Assert.That((await TrainAsync("6")).Code, Is.Zero);
+        Assert.That(old, Is.All.Not.Exist);
+        Assert.That(young, Does.Exist);
     }
 
     [TestCase("LearningRate", "--i", "-1")]
