@@ -9,15 +9,11 @@ public static class Splits
     public const string Validation = "validation";
     public const string Test = "test";
 
-    /// <summary>The share of the images that is held out for validation, 0 to 1.</summary>
-    public const double HeldOutShare = 0.2;
-
-    // A whole number, so that every process draws the line between the same two hashes.
+    // A fifth of the images. A whole number, so that every process draws the line between the same two hashes.
     private const ulong FirstThatStays = ulong.MaxValue / 5 + 1;
 
     /// <summary>
-    /// Whether an image belongs to the validation split: its hash, read as a fraction of 1, is below
-    /// <see cref="HeldOutShare"/>. It depends on the image alone, so images that come later move none.
+    /// Whether an image belongs to the validation split: its hash, read as a fraction of 1, is below 0.2. It depends on the image alone, so images that come later move none.
     /// </summary>
     /// <param name="sha256">SHA-256 of the image file's bytes; the first 8 bytes count, big-endian.</param>
     /// <exception cref="ArgumentException">Not 32 bytes.</exception>

@@ -47,10 +47,8 @@ internal static partial class Native
     [LibraryImport(Library)] public static partial nint torch_free(nint tensor);
     [LibraryImport(Library)] public static partial nint torch_dim(TensorHandle tensor, out long dimensions);
     [LibraryImport(Library)] public static partial nint torch_sizes(TensorHandle tensor, Span<long> sizes);
-    [LibraryImport(Library)] public static partial nint torch_type(TensorHandle tensor, out sbyte type);
     [LibraryImport(Library)] public static partial nint torch_is_contiguous(TensorHandle tensor, [MarshalAs(UnmanagedType.U1)] out bool contiguous);
     [LibraryImport(Library)] public static partial nint torch_data(TensorHandle tensor, out nint data, out long bytes);
-    [LibraryImport(Library)] public static partial nint torch_requires_grad(TensorHandle tensor, [MarshalAs(UnmanagedType.U1)] out bool required);
     [LibraryImport(Library)] public static partial nint torch_set_requires_grad(TensorHandle tensor, [MarshalAs(UnmanagedType.U1)] bool required);
 
     [LibraryImport(Library)] public static partial nint torch_view(out TensorHandle result, TensorHandle tensor, ReadOnlySpan<long> shape, int count);

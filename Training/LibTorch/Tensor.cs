@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using static TorchSharp.Native;
 
 namespace TorchSharp;
@@ -29,15 +28,6 @@ public static partial class torch
 
         internal DisposeScope? Scope { get; set; }
 
-        public ScalarType dtype
-        {
-            get
-            {
-                Check(torch_type(Handle, out var type));
-                return (ScalarType)type;
-            }
-        }
-
         public long[] shape
         {
             get
@@ -50,16 +40,6 @@ public static partial class torch
         }
 
         public long NumberOfElements => shape.Aggregate(1L, (product, size) => product * size);
-
-        public bool requires_grad
-        {
-            get
-            {
-                Check(torch_requires_grad(Handle, out var required));
-                return required;
-            }
-            set => Check(torch_set_requires_grad(Handle, value));
-        }
 
         /// <summary>The elements' memory, for reading and writing; it ends with the tensor.</summary>
         /// <exception cref="InvalidOperationException">The elements don't lie one behind another.</exception>
@@ -83,29 +63,8 @@ public static partial class torch
 
         public Tensor requires_grad_(bool requires_grad = true)
         {
-            this.requires_grad = requires_grad;
+            Check(torch_set_requires_grad(Handle, requires_grad));
             return this;
-        }
-
-        /// <summary>The one element of a tensor that has one.</summary>
-        /// <exception cref="ArgumentException">There are more or none, or <typeparamref name="T"/> is not their type.</exception>
-        public unsafe T item<T>() where T : unmanaged
-        {
-            var expected = dtype switch
-            {
-                ScalarType.Byte => typeof(byte),
-                ScalarType.Int32 => typeof(int),
-                ScalarType.Int64 => typeof(long),
-                ScalarType.Float32 => typeof(float),
-                ScalarType.Float64 => typeof(double),
-                _ => typeof(bool),
-            };
-            if (typeof(T) != expected) throw new ArgumentException($"The tensor holds {dtype}, not {typeof(T).Name}.");
-            if (NumberOfElements != 1) throw new ArgumentException($"The tensor has {NumberOfElements} elements, not one.");
-            Check(torch_data(Handle, out var data, out _));
-            var value = Unsafe.Read<T>((void*)data);
-            GC.KeepAlive(this);
-            return value;
         }
 
         public Tensor MoveToOuterDisposeScope()

@@ -52,10 +52,6 @@ SHIM torch_sizes(Handle tensor, int64_t* sizes) {
     });
 }
 
-SHIM torch_type(Handle tensor, int8_t* type) {
-    return guarded([&] { *type = static_cast<int8_t>(tensor->scalar_type()); });
-}
-
 SHIM torch_is_contiguous(Handle tensor, bool* contiguous) {
     return guarded([&] { *contiguous = tensor->is_contiguous(); });
 }
@@ -65,10 +61,6 @@ SHIM torch_data(Handle tensor, void** data, int64_t* bytes) {
         *data = tensor->data_ptr();
         *bytes = static_cast<int64_t>(tensor->nbytes());
     });
-}
-
-SHIM torch_requires_grad(Handle tensor, bool* required) {
-    return guarded([&] { *required = tensor->requires_grad(); });
 }
 
 SHIM torch_set_requires_grad(Handle tensor, bool required) {

@@ -1,13 +1,12 @@
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
 using MlExperiments.Testing;
-using MlExperiments.Training.Tests.Support;
 
-namespace MlExperiments.Training.Tests.Contracts;
+namespace MlExperiments.Shared.Tests.Contracts;
 
 public sealed class PackedDataSetTests
 {
-    private DigitData _files = null!;
+    private TemporaryFolder _files = null!;
 
     [SetUp]
     public void CreateFolder() => _files = new();
@@ -18,7 +17,7 @@ public sealed class PackedDataSetTests
     [Test]
     public void DataSet_WrittenFromSeveralThreads_ReadsBack()
     {
-        var path = Path.Combine(_files.Folder, "a.safetensors");
+        var path = Path.Combine(_files.Path, "a.safetensors");
         var shape = new ImageShape(9, 8, 3);
         using (var writer = new PackedDataSetWriter(path, new(shape, ["a", "b"], 500, 300, 200, "version")))
         {
@@ -42,7 +41,7 @@ public sealed class PackedDataSetTests
     [Test]
     public void Commit_WithARowMissing_IsRefused()
     {
-        var path = Path.Combine(_files.Folder, "a.safetensors");
+        var path = Path.Combine(_files.Path, "a.safetensors");
         using (var writer = new PackedDataSetWriter(path, new(new(8, 8, 1), ["a", "b"], 1, 1, 0, "version")))
         {
             writer.Write(0, new byte[64], 0);
@@ -52,7 +51,7 @@ public sealed class PackedDataSetTests
             Assert.That(() => writer.Write(2, new byte[64], 0), Throws.InstanceOf<ArgumentOutOfRangeException>());
         }
 
-        Assert.That(Directory.GetFiles(_files.Folder), Is.Empty);
+        Assert.That(Directory.GetFiles(_files.Path), Is.Empty);
     }
 
     [Test]
@@ -60,7 +59,7 @@ public sealed class PackedDataSetTests
     {
         var shape = new ImageShape(224, 224, 3);
         var pixels = new byte[shape.Size];
-        using var writer = new PackedDataSetWriter(Path.Combine(_files.Folder, "a.safetensors"), new(shape, ["a", "b"], 100_000, 0, 0, "version"));
+        using var writer = new PackedDataSetWriter(Path.Combine(_files.Path, "a.safetensors"), new(shape, ["a", "b"], 100_000, 0, 0, "version"));
         var before = ProcessMemory.Resident;
         // Far apart in a file of 15 GB, of which the disk holds what is written.
         for (var row = 0; row < 100_000; row += 1000) writer.Write(row, pixels, 0);
@@ -70,7 +69,7 @@ public sealed class PackedDataSetTests
     [Test]
     public void Open_OfOtherContent_IsRefused()
     {
-        var path = Path.Combine(_files.Folder, "a.safetensors");
+        var path = Path.Combine(_files.Path, "a.safetensors");
         void Check(string classes, string trainCount, int label, string reason)
         {
             using (var writer = new SafetensorsWriter(

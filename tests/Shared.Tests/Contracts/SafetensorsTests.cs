@@ -1,14 +1,14 @@
 using System.Text;
 using MlExperiments.Shared.Contracts;
-using MlExperiments.Training.Tests.Support;
+using MlExperiments.Testing;
 
-namespace MlExperiments.Training.Tests.Contracts;
+namespace MlExperiments.Shared.Tests.Contracts;
 
 public sealed class SafetensorsTests
 {
-    private DigitData _files = null!;
+    private TemporaryFolder _files = null!;
 
-    private string Path => System.IO.Path.Combine(_files.Folder, "a.safetensors");
+    private string Path => System.IO.Path.Combine(_files.Path, "a.safetensors");
 
     [SetUp]
     public void CreateFolder() => _files = new();
@@ -42,7 +42,7 @@ public sealed class SafetensorsTests
         Assert.That(reader.ReadAll<long>(reader.Tensor("none", SafetensorsType.I64, 2)), Is.Empty);
         Assert.That(reader.ComputeChecksum(), Is.EqualTo(hash));
         Assert.That(() => reader.VerifyChecksum(), Throws.Nothing);
-        Assert.That(Directory.GetFiles(_files.Folder), Is.EqualTo(new[] { Path }), "a temporary file stayed");
+        Assert.That(Directory.GetFiles(_files.Path), Is.EqualTo(new[] { Path }), "a temporary file stayed");
     }
 
     [Test]
@@ -50,7 +50,7 @@ public sealed class SafetensorsTests
     {
         using (var writer = new SafetensorsWriter(Path, [new("a", SafetensorsType.U8, [1])], new Dictionary<string, string>()))
             writer.Write("a", 0, [1]);
-        Assert.That(Directory.GetFiles(_files.Folder), Is.Empty);
+        Assert.That(Directory.GetFiles(_files.Path), Is.Empty);
     }
 
     [Test]

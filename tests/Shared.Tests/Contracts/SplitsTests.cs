@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using MlExperiments.Shared.Contracts;
 
-namespace MlExperiments.Training.Tests.Contracts;
+namespace MlExperiments.Shared.Tests.Contracts;
 
 public sealed class SplitsTests
 {

@@ -1,23 +1,24 @@
 using System.IO.Compression;
 using MlExperiments.Shared.Imaging;
+using MlExperiments.Testing;
 using MlExperiments.Training.Tests.Support;
 
 namespace MlExperiments.Training.Tests.Cli;
 
 public sealed class DigitsTests
 {
-    private string _folder = null!;
+    private TemporaryFolder _folder = null!;
 
     [SetUp]
-    public void CreateFolder() => _folder = Directory.CreateTempSubdirectory("digits-tests-").FullName;
+    public void CreateFolder() => _folder = new();
 
     [TearDown]
-    public void RemoveFolder() => Directory.Delete(_folder, recursive: true);
+    public void RemoveFolder() => _folder.Dispose();
 
     [Test]
     public async Task Digits_ToAZip_HoldsAFolderPerClass()
     {
-        var path = Path.Combine(_folder, "new", "digits.zip");
+        var path = Path.Combine(_folder.Path, "new", "digits.zip");
         var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--output", path, "--count", "25");
         Assert.That(code, Is.Zero, errors);
 
@@ -32,16 +33,15 @@ public sealed class DigitsTests
     [Test]
     public async Task Digits_ToAFolder_WritesAFolderPerClass()
     {
-        var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--output", _folder, "--count", "10");
+        var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--output", _folder.Path, "--count", "10");
         Assert.That(code, Is.Zero, errors);
-        Assert.That(Directory.EnumerateFiles(_folder, "*.png", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(_folder, file)).Order(),
-            Is.EqualTo(Enumerable.Range(0, 10).Select(digit => $"{digit}/00000.png")));
+        Assert.That(_folder.Files, Is.EqualTo(Enumerable.Range(0, 10).Select(digit => $"{digit}/00000.png")));
     }
 
     [Test]
     public async Task Digits_TooFew_SaysSo()
     {
-        var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--output", _folder, "--count", "9");
+        var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--output", _folder.Path, "--count", "9");
         Assert.That(code, Is.EqualTo(1));
         Assert.That(errors, Does.Contain("--count is 9; it must be 10 to 1000000."));
     }

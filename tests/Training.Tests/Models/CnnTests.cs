@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
+using MlExperiments.Testing;
 using MlExperiments.Training.Models;
-using MlExperiments.Training.Tests.Support;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -17,7 +17,7 @@ public sealed class CnnTests
         LearningRate = 0.001, Layers = 2, Filters = 3, KernelSize = 3, DenseUnits = 5, Dropout = 0.5, Seed = 4,
     };
 
-    private DigitData _files = null!;
+    private TemporaryFolder _files = null!;
 
     [SetUp]
     public void CreateFolder() => _files = new();
@@ -77,7 +77,7 @@ public sealed class CnnTests
         var image = empty([1, Shape.Height, Shape.Width, Shape.Channels], ScalarType.Byte);
         pixels.CopyTo(image.bytes);
 
-        var path = Path.Combine(_files.Folder, "w.safetensors");
+        var path = Path.Combine(_files.Path, "w.safetensors");
         WeightsFile.Write(path, network, new(Parameters, Shape, ["a", "b", "c", "d"], "hash", 1, 0.5));
         Assert.That(Values(network.Forward(image, null)), Is.EqualTo(PlainNetwork.Logits(path, pixels, Shape, pools: [true, true])).Within(1e-4));
     }
@@ -86,7 +86,7 @@ public sealed class CnnTests
     public void Weights_WrittenAndRead_AreTheSameBits()
     {
         using var network = new Cnn(Parameters, Shape, 4);
-        var path = Path.Combine(_files.Folder, "w.safetensors");
+        var path = Path.Combine(_files.Path, "w.safetensors");
         var info = new WeightsInfo(Parameters, Shape, ["a", "b", "c", "d"], "hash", 12, 0.1 + 0.2);
         var hash = WeightsFile.Write(path, network, info);
         var (read, readInfo) = WeightsFile.Read(path);
@@ -102,7 +102,7 @@ public sealed class CnnTests
     public void Weights_OfWhatTheFileDoesNotHold_AreRefusedBeforeTheyAreAllocated()
     {
         using var network = new Cnn(Parameters, Shape, 4);
-        var path = Path.Combine(_files.Folder, "w.safetensors");
+        var path = Path.Combine(_files.Path, "w.safetensors");
         var info = new WeightsInfo(Parameters, Shape, ["a", "b", "c", "d"], "hash", 1, 0.5);
         void Check(WeightsInfo other, string reason)
         {
@@ -146,7 +146,7 @@ public sealed class CnnTests
             using var withoutGradient = no_grad();
             var before = Values(network.Flat);
             MemoryMarshal.Cast<float, byte>(before.Zip(direction, (value, d) => value + (distance * d)).ToArray()).CopyTo(network.Flat.detach().bytes);
-            var loss = Loss().item<float>();
+            var loss = MemoryMarshal.Read<float>(Loss().bytes);
             MemoryMarshal.Cast<float, byte>(before).CopyTo(network.Flat.detach().bytes);
             return loss;
         }

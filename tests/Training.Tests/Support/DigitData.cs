@@ -1,5 +1,6 @@
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
+using MlExperiments.Testing;
 
 namespace MlExperiments.Training.Tests.Support;
 
@@ -8,7 +9,9 @@ internal sealed class DigitData : IDisposable
 {
     public static readonly string[] Classes = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
-    public string Folder { get; } = Directory.CreateTempSubdirectory("training-tests-").FullName;
+    private readonly TemporaryFolder _folder = new();
+
+    public string Folder => _folder.Path;
 
     /// <summary>A parameter set that trains in a millisecond a step.</summary>
     public static TrajectoryParameters Small { get; } = new()
@@ -37,5 +40,5 @@ internal sealed class DigitData : IDisposable
         }
     }
 
-    public void Dispose() => Directory.Delete(Folder, recursive: true);
+    public void Dispose() => _folder.Dispose();
 }
