@@ -152,6 +152,7 @@ stop_everything() {
 }
 
 main() {
+  heed_interrupts "$@"
   read_arguments "$@"
   take_data_folder
   # A reader of our output that leaves (a closed pipe) must not end us half way.
