@@ -12,7 +12,7 @@ internal sealed record BestExperiment(
 internal static class BestExperiments
 {
     public const string NoneYet =
-        "No experiment of this model is completed on its newest images yet: generate experiments (POST /api/models/{id}/experiments) and wait for one to complete.";
+        "No experiment of this model is completed on its newest images yet: generate experiments (POST to its /experiments) and wait for one to complete.";
 
     /// <summary>The best experiment on the model's newest data set version, as a worker noted it; null until there is one.</summary>
     public static async Task<BestExperiment?> FindAsync(ExperimentsDbContext db, Guid modelId, CancellationToken cancellationToken)

@@ -13,8 +13,14 @@ namespace MlExperiments.Api.Experiments;
 internal static class TrajectoryQueue
 {
     /// <summary>
+    /// The most tickets of one request. They keep more slots busy than anyone has until the sweeper adds the rest, and each takes
+    /// milliseconds that somebody waits for.
+    /// </summary>
+    private const int MaxTickets = 100;
+
+    /// <summary>
     /// Makes the locked trajectories that are idle wait for a worker, in the order given, and enqueues a ticket for each, up to
-    /// the most of one transaction. A running one is left alone: its worker looks again when it finishes.
+    /// <see cref="MaxTickets"/>. A running one is left alone: its worker looks again when it finishes.
     /// </summary>
     /// <param name="ids">Trajectories with queued experiments, locked by this transaction.</param>
     public static async Task WakeAsync(ExperimentsDbContext db, IJobQueue queue, Guid[] ids, CancellationToken cancellationToken)
@@ -28,7 +34,7 @@ internal static class TrajectoryQueue
             """,
             ids);
         var woken = await command.ExecuteNonQueryAsync(cancellationToken);
-        await queue.EnqueueAsync(db, woken, cancellationToken);
+        await queue.EnqueueAsync(db, Math.Min(woken, MaxTickets), cancellationToken);
     }
 
     /// <summary>Queues every draft of a model; returns how many there were.</summary>

@@ -35,6 +35,7 @@ internal static partial class Health
                   {"name": "blobs", "status": "ok", "detail": "Can be written and read."},
                   {"name": "workers", "status": "ok", "detail": "1 worker was seen within the last 30 seconds."}]}
                 """)
+            .Produces<HealthReport>()
             .Produces<HealthReport>(StatusCodes.Status503ServiceUnavailable);
     }
 

@@ -75,6 +75,8 @@ internal static class OpenApi
             options.DisplayOperationId();
             options.EnableTryItOutByDefault();
         });
+        // The service's front door, for whoever types in nothing but the address.
+        app.MapGet("/", () => TypedResults.Redirect("/swagger")).ExcludeFromDescription();
     }
 
     private static MethodInfo? Handler(ApiDescription description) =>

@@ -1,4 +1,5 @@
 using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Imaging;
 using MlExperiments.Shared.Queue;
 
 namespace MlExperiments.Api.Infrastructure;
@@ -18,11 +19,12 @@ internal static class StartUp
         await using var scope = services.CreateAsyncScope();
         try
         {
+            ImageDecoder.EnsureAvailable();
             await Database.CheckVersionAsync(scope.ServiceProvider.GetRequiredService<ExperimentsDbContext>(), CancellationToken.None);
             await scope.ServiceProvider.GetRequiredService<IJobQueue>().CheckVersionAsync(CancellationToken.None);
             return null;
         }
-        catch (SchemaVersionException exception)
+        catch (Exception exception) when (exception is SchemaVersionException or ImageLibraryMissingException)
         {
             return exception.Message;
         }

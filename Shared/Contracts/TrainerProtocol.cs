@@ -93,6 +93,8 @@ public sealed record MetricsEvent(Guid TrajectoryId, int Step, IReadOnlyDictiona
 /// <param name="Loss">Mean cross entropy on the validation split, in nats; may be NaN when diverged.</param>
 /// <param name="MeanSquaredError">Mean over images and classes of (probability - one-hot)^2.</param>
 /// <param name="TestAccuracy">The same as Accuracy on the test split; null where there is none.</param>
+/// <param name="Diverged">The loss is not finite. A training that is found diverged ends early: all milestones that are left are reported
+/// at once, as measured then.</param>
 /// <param name="Weights">Path of the weights at this step (safetensors).</param>
 /// <param name="WeightsHash">SHA-256 over the weights' bytes (not the file's), lower-case hex.</param>
 /// <param name="TrainSeconds">Training time from step 0 to this step, without evaluation.</param>
@@ -112,10 +114,11 @@ public sealed record MilestoneEvent(
 /// <summary>A checkpoint file is complete, flushed and renamed.</summary>
 public sealed record CheckpointEvent(Guid TrajectoryId, int Step, string Path, double TrainSeconds) : TrainingEvent(TrajectoryId);
 
-/// <summary>The last milestone is measured.</summary>
+/// <summary>The last milestone is measured; a checkpoint came before.</summary>
+/// <param name="Step">The last step that was trained: the last milestone, or an earlier one where the training diverged.</param>
 public sealed record DoneEvent(Guid TrajectoryId, int Step) : TrainingEvent(TrajectoryId);
 
-/// <summary>Training stopped on request; its checkpoint came before.</summary>
+/// <summary>Training stopped on request, or because every milestone that was left was dropped; its checkpoint came before.</summary>
 public sealed record StoppedEvent(Guid TrajectoryId, int Step) : TrainingEvent(TrajectoryId);
 
 /// <summary>Training, or a command about it, failed; the trainer is ready for another.</summary>

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Training.Loop;
 using MlExperiments.Training.Models;
@@ -22,8 +21,9 @@ internal sealed class Predictor : IDisposable
         {
             return new(command.Id, Evaluation.Predict(Load(command.Weights), command.Pixels));
         }
-        catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException or ExternalException)
+        catch (Exception error)
         {
+            // Whatever is wrong with a file costs this answer only.
             return new(command.Id, null, error.Message);
         }
     }

@@ -36,7 +36,9 @@ internal static partial class TrainVerb
     private static int Train(ExperimentParameters parameters, DirectoryInfo images, ImageShape shape, TrainedFolder folder)
     {
         Engine.UseOneThread();
-        var dataSet = FolderPacker.Pack(ImageFolder.Scan(images.FullName), shape, folder.DataSets);
+        var files = ImageFolder.Scan(images.FullName);
+        Console.Error.WriteLine($"reading {files.Count} images");
+        var dataSet = FolderPacker.Pack(files, shape, folder.DataSets);
         var weights = folder.Weights(parameters);
         if (Accuracy(weights, dataSet, parameters, shape) is not { } accuracy)
         {

@@ -71,15 +71,12 @@ internal static partial class Native
     [LibraryImport(Library)] public static partial nint torch_addcmul_(TensorHandle tensor, TensorHandle first, TensorHandle second, double value, [MarshalAs(UnmanagedType.U1)] bool whole);
     [LibraryImport(Library)] public static partial nint torch_addcdiv_(TensorHandle tensor, TensorHandle first, TensorHandle second, double value, [MarshalAs(UnmanagedType.U1)] bool whole);
 
-    [LibraryImport(Library)] public static partial nint torch_mul(out TensorHandle result, TensorHandle left, TensorHandle right);
-    [LibraryImport(Library)] public static partial nint torch_sub(out TensorHandle result, TensorHandle left, TensorHandle right);
     [LibraryImport(Library)] public static partial nint torch_sqrt(out TensorHandle result, TensorHandle tensor);
     [LibraryImport(Library)] public static partial nint torch_eq(out TensorHandle result, TensorHandle left, TensorHandle right);
     [LibraryImport(Library)] public static partial nint torch_sum(out TensorHandle result, TensorHandle tensor);
     [LibraryImport(Library)] public static partial nint torch_argmax(out TensorHandle result, TensorHandle tensor, long dimension);
 
     [LibraryImport(Library)] public static partial nint torch_relu(out TensorHandle result, TensorHandle tensor);
-    [LibraryImport(Library)] public static partial nint torch_softmax(out TensorHandle result, TensorHandle tensor, long dimension);
     [LibraryImport(Library)] public static partial nint torch_linear(out TensorHandle result, TensorHandle input, TensorHandle weight, TensorHandle bias);
     [LibraryImport(Library)] public static partial nint torch_dropout(out TensorHandle result, TensorHandle input, double probability, [MarshalAs(UnmanagedType.U1)] bool training);
     [LibraryImport(Library)] public static partial nint torch_conv2d(out TensorHandle result, TensorHandle input, TensorHandle weight, TensorHandle bias, ReadOnlySpan<long> stride, int strides, ReadOnlySpan<long> padding, int paddings);

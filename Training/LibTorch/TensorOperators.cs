@@ -115,18 +115,6 @@ public static partial class torch
             return this;
         }
 
-        public Tensor mul(Tensor target)
-        {
-            Check(torch_mul(out var result, Handle, target.Handle));
-            return new(result);
-        }
-
-        public Tensor sub(Tensor target)
-        {
-            Check(torch_sub(out var result, Handle, target.Handle));
-            return new(result);
-        }
-
         public Tensor sqrt()
         {
             Check(torch_sqrt(out var result, Handle));
@@ -157,12 +145,6 @@ public static partial class torch
         public Tensor relu()
         {
             Check(torch_relu(out var result, Handle));
-            return new(result);
-        }
-
-        public Tensor softmax(long dim)
-        {
-            Check(torch_softmax(out var result, Handle, dim));
             return new(result);
         }
     }

@@ -20,12 +20,6 @@ public static partial class torch
         Bool = 11,
     }
 
-    public const ScalarType uint8 = ScalarType.Byte;
-    public const ScalarType int32 = ScalarType.Int32;
-    public const ScalarType int64 = ScalarType.Int64;
-    public const ScalarType float32 = ScalarType.Float32;
-    public const ScalarType float64 = ScalarType.Float64;
-
     /// <summary>The version of libtorch that the shim was built against, for example <c>1.13.1</c>.</summary>
     public static string __version__
     {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
+using MlExperiments.Training.Loop;
 using static TorchSharp.torch;
 
 namespace MlExperiments.Training.Models;
@@ -107,10 +108,14 @@ internal static class WeightsFile
         if (file.RequiredMetadata("kind") != Kind) throw new InvalidDataException($"{path}: This is no weights file that can be used here.");
         try
         {
+            var parameters = JsonSerializer.Deserialize<TrajectoryParameters>(file.RequiredMetadata("parameters"), ContractJson.Options);
+            var classes = JsonSerializer.Deserialize<string[]>(file.RequiredMetadata("classes"));
+            if (parameters is null || classes is null) throw new InvalidDataException($"{path}: The metadata lacks the parameters or the classes.");
+            TrainCommandCheck.ThrowIfInvalid(parameters);
             return new(
-                JsonSerializer.Deserialize<TrajectoryParameters>(file.RequiredMetadata("parameters"), ContractJson.Options)!,
+                parameters,
                 JsonSerializer.Deserialize<ImageShape>(file.RequiredMetadata("shape"), ContractJson.Options),
-                JsonSerializer.Deserialize<string[]>(file.RequiredMetadata("classes"))!,
+                classes,
                 file.RequiredMetadata("dataSetHash"),
                 int.Parse(file.RequiredMetadata("step"), CultureInfo.InvariantCulture),
                 double.Parse(file.RequiredMetadata("accuracy"), CultureInfo.InvariantCulture));

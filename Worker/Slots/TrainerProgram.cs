@@ -18,7 +18,8 @@ public sealed class TrainerProgram(IOptions<WorkerOptions> options)
         // One slot is one thread; a second OpenBLAS thread would spin beside it.
         program.Environment["OMP_NUM_THREADS"] = "1";
         program.Environment["OPENBLAS_NUM_THREADS"] = "1";
-        program.Environment["DOTNET_gcServer"] = "0";
+        // No debugger ports: a trainer that is killed would leave their files behind.
+        program.Environment["DOTNET_EnableDiagnostics"] = "0";
         // glibc gives large tensors back to the system after every step and fragments; mimalloc keeps them.
         if (FindAllocator() is { } allocator)
             program.Environment["LD_PRELOAD"] = allocator;

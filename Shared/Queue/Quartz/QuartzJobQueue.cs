@@ -56,8 +56,10 @@ internal sealed class QuartzJobQueue(ISchedulerFactory schedulers, NpgsqlDataSou
 
     public async Task CheckVersionAsync(CancellationToken cancellationToken)
     {
-        var scheduler = await schedulers.GetScheduler(cancellationToken);
-        if (!await scheduler.Exists(TicketJob.Key, cancellationToken))
-            throw new SchemaVersionException("The database lacks the job queue's job: run the migrate command first.");
+        // Asked of the database itself: the scheduler, on tables that are not there, says so in a page of text.
+        await using var command = dataSource.CreateCommand("SELECT to_regclass('qrtz_triggers') IS NOT NULL");
+        if (!(bool)(await command.ExecuteScalarAsync(cancellationToken))!
+            || !await (await schedulers.GetScheduler(cancellationToken)).Exists(TicketJob.Key, cancellationToken))
+            throw new SchemaVersionException("The database lacks the job queue's tables: run the migrate command first.");
     }
 }

@@ -99,14 +99,6 @@ SHIM torch_addcdiv_(Handle tensor, Handle first, Handle second, double value, bo
 
 // Element by element, and reductions.
 
-SHIM torch_mul(Handle* out, Handle left, Handle right) {
-    return result(out, [&] { return left->mul(*right); });
-}
-
-SHIM torch_sub(Handle* out, Handle left, Handle right) {
-    return result(out, [&] { return left->sub(*right); });
-}
-
 SHIM torch_sqrt(Handle* out, Handle tensor) {
     return result(out, [&] { return tensor->sqrt(); });
 }
@@ -127,10 +119,6 @@ SHIM torch_argmax(Handle* out, Handle tensor, int64_t dimension) {
 
 SHIM torch_relu(Handle* out, Handle tensor) {
     return result(out, [&] { return tensor->relu(); });
-}
-
-SHIM torch_softmax(Handle* out, Handle tensor, int64_t dimension) {
-    return result(out, [&] { return tensor->softmax(dimension); });
 }
 
 SHIM torch_linear(Handle* out, Handle input, Handle weight, Handle bias) {

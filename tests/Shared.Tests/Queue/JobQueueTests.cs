@@ -80,6 +80,17 @@ public sealed class JobQueueTests
     }
 
     [Test]
+    public async Task CheckVersion_BeforeTheMigration_SaysWhatToRun()
+    {
+        await Queue.CheckVersionAsync(CancellationToken.None);
+        await using var empty = await TestDatabase.CreateAsync();
+        using var host = NewHost(services => services.AddJobQueue(), empty);
+        var refusal = Assert.ThrowsAsync<SchemaVersionException>(
+            () => host.Services.GetRequiredService<IJobQueue>().CheckVersionAsync(CancellationToken.None));
+        Assert.That(refusal!.Message, Does.Contain("migrate"));
+    }
+
+    [Test]
     public async Task Tickets_WithTwoWorkers_AreEachHandledOnce()
     {
         const int tickets = 40;
@@ -160,10 +171,10 @@ public sealed class JobQueueTests
         return host;
     }
 
-    private IHost NewHost(Action<IServiceCollection> configure)
+    private IHost NewHost(Action<IServiceCollection> configure, TestDatabase? database = null)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
-        builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", _database.ConnectionString)]);
+        builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", (database ?? _database).ConnectionString)]);
         builder.Services.AddDatabase(builder.Configuration);
         builder.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning));
         configure(builder.Services);
