@@ -14,6 +14,8 @@ namespace MlExperiments.Worker.Slots;
 public sealed partial class TrainerProcess : IAsyncDisposable
 {
     private const int KeptLogLines = 20;
+    private static readonly TimeSpan ExitWithin = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LastWordsWithin = TimeSpan.FromSeconds(1);
 
     private readonly Process _process;
     private readonly ILogger _logger;
@@ -22,21 +24,31 @@ public sealed partial class TrainerProcess : IAsyncDisposable
     private readonly ConcurrentQueue<string> _log = new();
     private readonly TaskCompletionSource<ReadyEvent> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
+    private readonly Task _readingLog;
+    private readonly Task _reading;
     private Channel<TrainingEvent>? _training;
     private Guid _trainingId;
-    private readonly Task _reading;
+    private TrainerDiedException? _death;
 
     private TrainerProcess(Process process, ILogger logger)
     {
         _process = process;
         _logger = logger;
-        _reading = Task.WhenAll(ReadEventsAsync(), ReadLogAsync());
+        _readingLog = ReadLogAsync();
+        _reading = ReadEventsAsync();
     }
 
     /// <summary>Its first words; fails when it dies before them.</summary>
     public Task<ReadyEvent> Ready => _ready.Task;
 
-    public bool IsAlive => !_reading.IsCompleted && !_process.HasExited;
+    public bool IsAlive
+    {
+        get
+        {
+            lock (_gate)
+                return _death is null && !_process.HasExited;
+        }
+    }
 
     public int ProcessId => _process.Id;
 
@@ -57,8 +69,8 @@ public sealed partial class TrainerProcess : IAsyncDisposable
         {
             if (_training is not null)
                 throw new InvalidOperationException("This trainer trains already.");
-            if (_reading.IsCompleted)
-                throw Died();
+            if (_death is not null)
+                throw _death;
             _training = channel;
             _trainingId = command.TrajectoryId;
         }
@@ -76,9 +88,11 @@ public sealed partial class TrainerProcess : IAsyncDisposable
             await _process.StandardInput.WriteLineAsync(line.AsMemory(), cancellationToken);
             await _process.StandardInput.FlushAsync(cancellationToken);
         }
-        catch (IOException)
+        catch (Exception exception) when (exception is IOException or ObjectDisposedException)
         {
-            throw Died();
+            // Its end is near or here: the reader knows how it died.
+            await _reading.WaitAsync(cancellationToken);
+            throw _death!;
         }
         finally
         {
@@ -90,11 +104,15 @@ public sealed partial class TrainerProcess : IAsyncDisposable
     public async Task<PredictionEvent> PredictAsync(PredictCommand command, CancellationToken cancellationToken)
     {
         var answer = new TaskCompletionSource<PredictionEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _predictions[command.Id] = answer;
+        lock (_gate)
+        {
+            if (_death is not null)
+                throw _death;
+            _predictions[command.Id] = answer;
+        }
+
         try
         {
-            if (_reading.IsCompleted)
-                throw Died();
             await SendAsync(command, cancellationToken);
             return await answer.Task.WaitAsync(cancellationToken);
         }
@@ -120,6 +138,8 @@ public sealed partial class TrainerProcess : IAsyncDisposable
     {
         Kill();
         await _reading;
+        // A child of the trainer's own may keep its log open; nobody waits for that.
+        await Task.WhenAny(_readingLog, Task.Delay(LastWordsWithin));
         _process.Dispose();
         _writing.Dispose();
     }
@@ -132,19 +152,25 @@ public sealed partial class TrainerProcess : IAsyncDisposable
             {
                 Dispatch(JsonSerializer.Deserialize<TrainerEvent>(line, ContractJson.Options));
             }
-            catch (JsonException exception)
+            catch (Exception exception) when (exception is JsonException or NotSupportedException)
             {
                 LogUnreadable(_logger, ProcessId, exception.Message, line.Length > 200 ? line[..200] : line);
             }
         }
 
-        await _process.WaitForExitAsync();
+        // A trainer without a voice is of no use, and its last words may still be on their way.
+        var exit = _process.WaitForExitAsync();
+        if (await Task.WhenAny(exit, Task.Delay(ExitWithin)) != exit)
+            Kill();
+        await exit;
+        await Task.WhenAny(_readingLog, Task.Delay(LastWordsWithin));
         var death = Died();
         _ready.TrySetException(death);
         // Observed here: nobody may be waiting for a trainer that dies idle.
         _ = _ready.Task.Exception;
         lock (_gate)
         {
+            _death = death;
             _training?.Writer.TryComplete(death);
             _training = null;
         }
@@ -193,8 +219,8 @@ public sealed partial class TrainerProcess : IAsyncDisposable
 
     private TrainerDiedException Died()
     {
-        var how = !_process.HasExited ? "The trainer closed its output."
-            : _process.ExitCode > 128 ? $"The trainer was ended by signal {_process.ExitCode - 128}."
+        var how = _process.ExitCode > 128
+            ? $"The trainer was ended by signal {_process.ExitCode - 128}."
             : $"The trainer exited with code {_process.ExitCode}.";
         var log = string.Join('\n', _log);
         return new TrainerDiedException(log.Length == 0 ? how : $"{how} Its last words:\n{log}");
