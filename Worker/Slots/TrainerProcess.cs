@@ -14,6 +14,11 @@ namespace MlExperiments.Worker.Slots;
 public sealed partial class TrainerProcess : IAsyncDisposable
 {
     private const int KeptLogLines = 20;
+    private const int MaxLogLineLength = 1000;
+
+    /// <summary>Longer than any event: the largest holds the probabilities of a batch of images.</summary>
+    private const int MaxEventLength = 16 * 1024 * 1024;
+
     private static readonly TimeSpan ExitWithin = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LastWordsWithin = TimeSpan.FromSeconds(1);
 
@@ -50,6 +55,16 @@ public sealed partial class TrainerProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>True from the start of a training to its last event.</summary>
+    public bool IsTraining
+    {
+        get
+        {
+            lock (_gate)
+                return _training is not null;
+        }
+    }
+
     public int ProcessId => _process.Id;
 
     public static TrainerProcess Start(ProcessStartInfo program, ILogger logger)
@@ -75,7 +90,7 @@ public sealed partial class TrainerProcess : IAsyncDisposable
             _trainingId = command.TrajectoryId;
         }
 
-        await SendAsync(command, cancellationToken);
+        await SendAsync(command, cancellationToken).WaitAsync(cancellationToken);
         return channel.Reader;
     }
 
@@ -85,8 +100,9 @@ public sealed partial class TrainerProcess : IAsyncDisposable
         await _writing.WaitAsync(cancellationToken);
         try
         {
-            await _process.StandardInput.WriteLineAsync(line.AsMemory(), cancellationToken);
-            await _process.StandardInput.FlushAsync(cancellationToken);
+            // Not cancelled half way: the rest of a line would spoil the next command.
+            await _process.StandardInput.WriteLineAsync(line.AsMemory(), CancellationToken.None);
+            await _process.StandardInput.FlushAsync(CancellationToken.None);
         }
         catch (Exception exception) when (exception is IOException or ObjectDisposedException)
         {
@@ -113,7 +129,7 @@ public sealed partial class TrainerProcess : IAsyncDisposable
 
         try
         {
-            await SendAsync(command, cancellationToken);
+            await SendAsync(command, cancellationToken).WaitAsync(cancellationToken);
             return await answer.Task.WaitAsync(cancellationToken);
         }
         finally
@@ -128,9 +144,9 @@ public sealed partial class TrainerProcess : IAsyncDisposable
         {
             _process.Kill(entireProcessTree: true);
         }
-        catch (InvalidOperationException)
+        catch (Exception exception) when (exception is InvalidOperationException or AggregateException)
         {
-            // Gone already, which is what was asked for.
+            // Gone already, or some child of its own is: which is what was asked for.
         }
     }
 
@@ -146,7 +162,8 @@ public sealed partial class TrainerProcess : IAsyncDisposable
 
     private async Task ReadEventsAsync()
     {
-        while (await _process.StandardOutput.ReadLineAsync() is { } line)
+        var events = new BoundedLineReader(_process.StandardOutput, MaxEventLength);
+        while (await events.ReadLineAsync() is { } line)
         {
             try
             {
@@ -208,7 +225,8 @@ public sealed partial class TrainerProcess : IAsyncDisposable
 
     private async Task ReadLogAsync()
     {
-        while (await _process.StandardError.ReadLineAsync() is { } line)
+        var log = new BoundedLineReader(_process.StandardError, MaxLogLineLength);
+        while (await log.ReadLineAsync() is { } line)
         {
             _log.Enqueue(line);
             while (_log.Count > KeptLogLines)
