@@ -23,10 +23,12 @@ public sealed class TrajectoryWriter(
             claim,
             async (db, token) =>
             {
+                // A point of the curves may be newer than the progress; nobody should see it lie ahead.
+                var step = Math.Max(progress?.Step ?? 0, metrics.Count == 0 ? 0 : metrics[^1].Step);
                 if (progress is not null)
                     await db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId).ExecuteUpdateAsync(
                         set => set
-                            .SetProperty(trajectory => trajectory.Step, progress.Step)
+                            .SetProperty(trajectory => trajectory.Step, step)
                             .SetProperty(trajectory => trajectory.Epoch, progress.Epoch)
                             .SetProperty(trajectory => trajectory.Loss, progress.Loss)
                             .SetProperty(trajectory => trajectory.StepsPerSecond, progress.StepsPerSecond),
