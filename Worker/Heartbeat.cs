@@ -23,9 +23,17 @@ public sealed partial class Heartbeat(
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        await using var db = await databases.CreateDbContextAsync(cancellationToken);
-        await db.Database.ExecuteSqlAsync(
-            $"UPDATE workers SET stopped_at = now(), last_seen_at = now(), busy_slots = 0 WHERE id = {identity.Id}", cancellationToken);
+        try
+        {
+            await using var db = await databases.CreateDbContextAsync(cancellationToken);
+            await db.Database.ExecuteSqlAsync(
+                $"UPDATE workers SET stopped_at = now(), last_seen_at = now(), busy_slots = 0 WHERE id = {identity.Id}", cancellationToken);
+        }
+        catch (Exception exception)
+        {
+            // Without a database the row ages by itself.
+            LogFailed(logger, exception.Message);
+        }
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

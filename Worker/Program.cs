@@ -11,6 +11,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = args, ContentRootPath = AppContext.BaseDirectory });
 builder.Logging.ClearProviders().AddSimpleConsole(console =>
@@ -36,8 +37,8 @@ services.AddHostedService<Heartbeat>();
 services.AddHostedService<Sweeper>();
 services.AddHostedService<PredictionAnswerer>();
 services.AddJobQueue<TicketHandler>(WorkerIdentity.SlotsOf(builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new()));
-// A drain is a checkpoint and a few writes; what takes longer is left to the sweeper.
-services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(28));
+// Draining has its own limit; the rest is for the queue and the last heartbeat.
+services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.DrainWithin + TimeSpan.FromSeconds(8));
 
 using var host = builder.Build();
 var logger = host.Services.GetRequiredService<ILogger<Program>>();
@@ -56,6 +57,15 @@ catch (SchemaVersionException wrongSchema)
 var identity = host.Services.GetRequiredService<WorkerIdentity>();
 logger.LogInformation(
     "Worker {Name} with {Slots} slots; job engine: {JobEngine}", identity.Name, identity.Slots, host.Services.GetRequiredService<IJobQueue>().Engine);
+host.Services.GetRequiredService<PackedDataSets>().EmptyFolder();
 host.Services.GetRequiredService<SlotPool>().WarmUp();
-await host.RunAsync();
-return 0;
+try
+{
+    await host.RunAsync();
+    return 0;
+}
+catch (OperationCanceledException)
+{
+    logger.LogError("Not everything ended in time; what was left is taken up by other workers once its lease runs out.");
+    return 1;
+}

@@ -3,7 +3,7 @@ using System.ComponentModel.DataAnnotations;
 namespace MlExperiments.Worker;
 
 /// <summary>One worker process.</summary>
-public sealed class WorkerOptions
+public sealed class WorkerOptions : IValidatableObject
 {
     public const string Section = "Worker";
 
@@ -15,7 +15,10 @@ public sealed class WorkerOptions
     [Range(0, 256)]
     public int Slots { get; set; }
 
-    /// <summary>Scratch space: what trainers write before it is stored; emptied at start. Not shared with another worker.</summary>
+    /// <summary>
+    /// Scratch space: what trainers and packing write before it is stored, in folders of its own that are emptied at start. Not
+    /// shared with another worker; empty takes one in the system's temporary folder.
+    /// </summary>
     public string Folder { get; set; } = "";
 
     /// <summary><see cref="Folder"/>, or one of this process in the system's temporary folder.</summary>
@@ -49,7 +52,7 @@ public sealed class WorkerOptions
     public TimeSpan TrainerSilence { get; set; } = TimeSpan.FromMinutes(2);
 
     /// <summary>How long a trainer may take to write its checkpoint when the worker is asked to stop.</summary>
-    [Range(typeof(TimeSpan), "00:00:01", "00:10:00")]
+    [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
     public TimeSpan DrainWithin { get; set; } = TimeSpan.FromSeconds(20);
 
     /// <summary>Attempts that may be lost one after another before the trajectory's experiments fail.</summary>
@@ -63,4 +66,12 @@ public sealed class WorkerOptions
     /// <summary>Training time between two checkpoints.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "1.00:00:00")]
     public TimeSpan CheckpointEvery { get; set; } = TimeSpan.FromSeconds(30);
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (RenewEvery + LeaseMargin >= Lease)
+            yield return new ValidationResult(
+                $"{nameof(Lease)} ({Lease}) must be longer than {nameof(RenewEvery)} ({RenewEvery}) and {nameof(LeaseMargin)} ({LeaseMargin}) together: a lease is renewed several times before it runs out.",
+                [nameof(Lease)]);
+    }
 }

@@ -78,10 +78,10 @@ take_data_folder() {
     fail "$DATA belongs to $(stat -c %U "$DATA/run"): run this as that user, or choose another folder with --data."
   fi
   # The database's user must pass through; nobody else has any business in there.
-  if ! passable_folder "$DATA" || ! mkdir -p "$DATA"/{run,logs,blobs,work}; then
+  if ! passable_folder "$DATA" || ! mkdir -p "$DATA"/{run,logs,blobs,scratch}; then
     fail "$DATA can't be written: choose another folder with --data."
   fi
-  chmod 700 "$DATA"/{run,logs,blobs,work}
+  chmod 700 "$DATA"/{run,logs,blobs,scratch}
   exec 9>>"$DATA/run/lock"
   if ! flock -n 9; then
     fail "Already running on $DATA (process $(cat "$DATA/run/local.pid" 2>/dev/null || echo unknown)). Choose another folder with --data, and another --port."
@@ -152,6 +152,7 @@ stop_everything() {
 }
 
 main() {
+  heed_interrupts "$@"
   read_arguments "$@"
   take_data_folder
   # A reader of our output that leaves (a closed pipe) must not end us half way.

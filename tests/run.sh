@@ -165,6 +165,7 @@ finish() {
 }
 
 main() {
+  heed_interrupts "$@"
   read_arguments "$@"
   WORK=$(mktemp -d --tmpdir mlexperiments-tests.XXXXXX)
   chmod 711 "$WORK"

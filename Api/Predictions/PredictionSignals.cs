@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using Npgsql;
 
@@ -10,12 +11,6 @@ namespace MlExperiments.Api.Predictions;
 /// </summary>
 internal sealed partial class PredictionSignals(IConfiguration configuration, TimeProvider clock, ILogger<PredictionSignals> logger) : BackgroundService
 {
-    /// <summary>What a request notifies workers on, with the prediction's id.</summary>
-    public const string Asked = "predictions";
-
-    /// <summary>What a worker notifies on once a prediction is answered or failed, with its id.</summary>
-    private const string Answered = "predictions_done";
-
     private static readonly TimeSpan ReconnectAfter = TimeSpan.FromSeconds(2);
 
     private readonly ConcurrentDictionary<Guid, SemaphoreSlim> _waiting = new();
@@ -46,19 +41,15 @@ internal sealed partial class PredictionSignals(IConfiguration configuration, Ti
 
     private async Task ListenAsync(CancellationToken cancellationToken)
     {
-        // Its own: it would occupy a pooled one for ever. Keep-alive finds a server that went away in silence.
-        var settings = new NpgsqlConnectionStringBuilder(configuration.GetConnectionString(Database.ConnectionName)) { Pooling = false, KeepAlive = 30 };
-        await using var connection = new NpgsqlConnection(settings.ConnectionString);
-        connection.Notification += (_, notification) =>
-        {
-            if (Guid.TryParse(notification.Payload, out var id) && _waiting.TryGetValue(id, out var waiting))
-                waiting.Release();
-        };
-        await connection.OpenAsync(cancellationToken);
-        await using (var listen = new NpgsqlCommand($"LISTEN {Answered}", connection))
-            await listen.ExecuteNonQueryAsync(cancellationToken);
+        await using var connection = await Database.ListenAsync(configuration, PredictionChannels.Answered, Wake, cancellationToken);
         while (true)
             await connection.WaitAsync(cancellationToken);
+    }
+
+    private void Wake(string payload)
+    {
+        if (Guid.TryParse(payload, out var id) && _waiting.TryGetValue(id, out var waiting))
+            waiting.Release();
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Not listening for answered predictions at the moment: {Reason}")]

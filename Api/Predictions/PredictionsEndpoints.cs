@@ -1,3 +1,4 @@
+using MlExperiments.Shared.Contracts;
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -102,7 +103,7 @@ internal static class PredictionsEndpoints
                 SELECT {predictionId}, model_id, id, 'waiting', {pixels}, {fileName.Replace("\0", "", StringComparison.Ordinal)}, 0, now()
                 FROM experiments WHERE id = {experiment.Id} FOR KEY SHARE
                 RETURNING id)
-            SELECT id AS "Value" FROM asked, LATERAL pg_notify({PredictionSignals.Asked}, id::text)
+            SELECT id AS "Value" FROM asked, LATERAL pg_notify({PredictionChannels.Asked}, id::text)
             """).ToListAsync(cancellationToken);
         if (asked.Count == 0)
             return Problems.NotFound("model", id);

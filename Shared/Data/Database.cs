@@ -28,6 +28,32 @@ public static class Database
         return services;
     }
 
+    /// <summary>
+    /// Opens a connection that hears a notification channel. It is not one of the pool's, which it would occupy for ever; keep-alive
+    /// finds a server that went away in silence.
+    /// </summary>
+    /// <param name="hear">Called for each notification, with its payload, while the connection is waited on.</param>
+    public static async Task<NpgsqlConnection> ListenAsync(
+        IConfiguration configuration, string channel, Action<string>? hear, CancellationToken cancellationToken)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(configuration.GetConnectionString(ConnectionName)) { Pooling = false, KeepAlive = 30 };
+        var connection = new NpgsqlConnection(settings.ConnectionString);
+        try
+        {
+            if (hear is not null)
+                connection.Notification += (_, notification) => hear(notification.Payload);
+            await connection.OpenAsync(cancellationToken);
+            await using var listen = new NpgsqlCommand($"LISTEN {channel}", connection);
+            await listen.ExecuteNonQueryAsync(cancellationToken);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
     /// <summary>Brings the schema to this build's version; safe to run from several processes at once.</summary>
     public static Task MigrateAsync(ExperimentsDbContext db, CancellationToken cancellationToken) =>
         db.Database.MigrateAsync(cancellationToken);

@@ -4,6 +4,7 @@ using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Imaging;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -13,30 +14,46 @@ namespace MlExperiments.Worker.DataSets;
 /// <summary>Packed data sets: each data set version's images are decoded once, by whichever worker needs them first.</summary>
 public sealed partial class PackedDataSets(
     IDbContextFactory<ExperimentsDbContext> databases,
-    NpgsqlDataSource dataSource,
+    IConfiguration configuration,
     IBlobStore blobs,
     IOptions<WorkerOptions> options,
-    ILogger<PackedDataSets> logger)
+    ILogger<PackedDataSets> logger) : IDisposable
 {
+    private readonly SemaphoreSlim _packing = new(1);
+
+    private string Folder => Path.Combine(options.Value.ScratchFolder, "data-sets");
+
+    /// <summary>Removes what a worker left that was killed while it packed.</summary>
+    public void EmptyFolder()
+    {
+        if (Directory.Exists(Folder))
+            Directory.Delete(Folder, recursive: true);
+    }
+
+    public void Dispose() => _packing.Dispose();
+
     /// <summary>The path of the version's packed data set, made now if no worker has made it before.</summary>
     public async Task<string> GetPathAsync(Guid dataSetVersionId, CancellationToken cancellationToken)
     {
         if (await FindAsync(dataSetVersionId, cancellationToken) is { } path)
             return path;
 
-        // One worker packs and the others wait for it. Held by a connection, not a transaction: it goes with this process.
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await using var command = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended($1, 0))", connection) { CommandTimeout = 0 };
-        command.Parameters.AddWithValue($"pack {dataSetVersionId}");
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        // One slot of one worker packs, and the others wait for it: here first, so that they hold no connection each.
+        await _packing.WaitAsync(cancellationToken);
         try
         {
+            // The lock goes with its connection, which is not given back to the pool: nothing needs to be undone.
+            await using var connection = new NpgsqlConnection(
+                new NpgsqlConnectionStringBuilder(configuration.GetConnectionString(Database.ConnectionName)) { Pooling = false, KeepAlive = 30 }.ConnectionString);
+            await connection.OpenAsync(cancellationToken);
+            await using var command = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended($1, 0))", connection) { CommandTimeout = 0 };
+            command.Parameters.AddWithValue($"pack {dataSetVersionId}");
+            await command.ExecuteNonQueryAsync(cancellationToken);
             return await FindAsync(dataSetVersionId, cancellationToken) ?? await PackAsync(dataSetVersionId, cancellationToken);
         }
         finally
         {
-            command.CommandText = "SELECT pg_advisory_unlock(hashtextextended($1, 0))";
-            await command.ExecuteNonQueryAsync(CancellationToken.None);
+            _packing.Release();
         }
     }
 
@@ -45,7 +62,15 @@ public sealed partial class PackedDataSets(
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         var blob = await db.DataSetVersions.Where(version => version.Id == dataSetVersionId)
             .Select(version => version.PackedBlob).SingleAsync(cancellationToken);
-        return blob is null ? null : await blobs.GetPathAsync(blob, cancellationToken);
+        try
+        {
+            return blob is null ? null : await blobs.GetPathAsync(blob, cancellationToken);
+        }
+        catch (BlobNotFoundException)
+        {
+            // Packed once and gone since: it is made again.
+            return null;
+        }
     }
 
     private async Task<string> PackAsync(Guid dataSetVersionId, CancellationToken cancellationToken)
@@ -60,8 +85,8 @@ public sealed partial class PackedDataSets(
         var manifest = DataSetManifest.Open(await blobs.GetPathAsync(version.ManifestBlob, cancellationToken));
         LogPacking(logger, version.Hash, manifest.Count);
 
-        var folder = Directory.CreateDirectory(Path.Combine(options.Value.ScratchFolder, "data-sets")).FullName;
-        var file = Path.Combine(folder, version.Hash);
+        // Named by the version, not its hash: models of other input sizes may have the same images.
+        var file = Path.Combine(Directory.CreateDirectory(Folder).FullName, dataSetVersionId.ToString("N"));
         try
         {
             using (var writer = new PackedDataSetWriter(

@@ -54,7 +54,7 @@ internal static class AttemptEnd
 
         await CloseAsync(db, time, trajectoryId, fence, outcome, step, error, cancellationToken);
         var now = time.GetUtcNow();
-        var reason = $"Given up after {lost} lost attempts in a row. The last one: {error}";
+        var reason = ErrorText.Clean($"Given up after {lost} lost attempts in a row. The last one: {error}");
         await db.Experiments
             .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Running)
             .ExecuteUpdateAsync(
@@ -79,6 +79,7 @@ internal static class AttemptEnd
         CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
+        var reason = error is null ? null : ErrorText.Clean(error);
         return db.Attempts
             .Where(attempt => attempt.TrajectoryId == trajectoryId && attempt.Fence == fence && attempt.Outcome == null)
             .ExecuteUpdateAsync(
@@ -86,7 +87,7 @@ internal static class AttemptEnd
                     .SetProperty(attempt => attempt.Outcome, outcome)
                     .SetProperty(attempt => attempt.ToStep, attempt => step >= attempt.FromStep ? step : attempt.FromStep)
                     .SetProperty(attempt => attempt.FinishedAt, now)
-                    .SetProperty(attempt => attempt.Error, error),
+                    .SetProperty(attempt => attempt.Error, reason),
                 cancellationToken);
     }
 

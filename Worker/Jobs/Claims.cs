@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
@@ -18,6 +19,7 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
     public async Task<Claim?> NextAsync(CancellationToken cancellationToken)
     {
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
+        var asked = Stopwatch.GetTimestamp();
         return await db.TransactAsync(
             async token =>
             {
@@ -69,7 +71,8 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
                     row.Fence,
                     trajectory.DataSetVersionId,
                     trajectory.Parameters.Deserialize<TrajectoryParameters>(ContractJson.Options)!,
-                    trajectory.Milestones);
+                    trajectory.Milestones,
+                    asked);
             },
             cancellationToken);
     }
@@ -78,9 +81,11 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
 /// <summary>One claimed trajectory and what is to be done on it.</summary>
 /// <param name="Fence">What every write names.</param>
 /// <param name="Milestones">The steps of the experiments that wait for it, ascending.</param>
+/// <param name="AskedAt">Monotonic time (<see cref="Stopwatch.GetTimestamp"/>) from before the lease began.</param>
 public sealed record Claim(
     Guid TrajectoryId,
     long Fence,
     Guid DataSetVersionId,
     TrajectoryParameters Parameters,
-    IReadOnlyList<int> Milestones);
+    IReadOnlyList<int> Milestones,
+    long AskedAt);

@@ -36,17 +36,17 @@ internal sealed partial class LeaseKeeper(TrajectoryWriter writer, Claim claim, 
 
     private async Task KeepAsync()
     {
-        // The claim itself began the lease a moment ago.
-        var renewed = Stopwatch.StartNew();
+        // The claim began the lease, no earlier than it was asked for.
+        var renewed = claim.AskedAt;
         using var timer = new PeriodicTimer(options.RenewEvery < ReportEvery ? options.RenewEvery : ReportEvery);
         while (await NextAsync(timer))
         {
             // News is stored at once for those who watch; without any, only the lease needs renewal.
-            if (!report.HasNews && renewed.Elapsed < options.RenewEvery)
+            if (!report.HasNews && Stopwatch.GetElapsedTime(renewed) < options.RenewEvery)
                 continue;
             var (progress, metrics) = report.Take();
             // A renewal counts from when it was asked for: the database set the lease no earlier than that.
-            var asked = Stopwatch.StartNew();
+            var asked = Stopwatch.GetTimestamp();
             try
             {
                 using var inTime = new CancellationTokenSource(Remaining(renewed));
@@ -66,7 +66,7 @@ internal sealed partial class LeaseKeeper(TrajectoryWriter writer, Claim claim, 
                 LogFailed(logger, claim.TrajectoryId, exception.Message);
                 if (Remaining(renewed) > TimeSpan.Zero)
                     continue;
-                LogGivenUp(logger, claim.TrajectoryId, renewed.Elapsed.TotalSeconds);
+                LogGivenUp(logger, claim.TrajectoryId, Stopwatch.GetElapsedTime(renewed).TotalSeconds);
                 await _lost.CancelAsync();
                 return;
             }
@@ -79,9 +79,9 @@ internal sealed partial class LeaseKeeper(TrajectoryWriter writer, Claim claim, 
         }
     }
 
-    private TimeSpan Remaining(Stopwatch renewed)
+    private TimeSpan Remaining(long renewed)
     {
-        var remaining = options.Lease - options.LeaseMargin - renewed.Elapsed;
+        var remaining = options.Lease - options.LeaseMargin - Stopwatch.GetElapsedTime(renewed);
         return remaining > TimeSpan.Zero ? remaining : TimeSpan.Zero;
     }
 

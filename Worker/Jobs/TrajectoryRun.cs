@@ -1,4 +1,3 @@
-using System.Data.Common;
 using System.Threading.Channels;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Contracts;
@@ -6,7 +5,6 @@ using MlExperiments.Shared.Data;
 using MlExperiments.Worker.DataSets;
 using MlExperiments.Worker.Slots;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -22,8 +20,6 @@ public sealed partial class TrajectoryRun(
     TimeProvider time,
     ILogger<TrajectoryRun> logger)
 {
-    private static readonly TimeSpan StoreRetry = TimeSpan.FromMilliseconds(500);
-
     /// <summary>Trains until the milestones are measured, the worker drains, the trainer is lost, or the lease is.</summary>
     public async Task RunAsync(Slot slot, Claim claim, CancellationToken draining)
     {
@@ -31,67 +27,99 @@ public sealed partial class TrajectoryRun(
         var report = new AttemptReport();
         await using var lease = new LeaseKeeper(writer, claim, report, options.Value, logger);
         lease.Start();
+        // A drain must end in time, whatever the trainer, the database and the blobs do.
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(lease.Lost);
+        await using var deadline = draining.Register(() => stop.CancelAfter(options.Value.DrainWithin));
         try
         {
-            EmptyFolder(slot.Folder);
-            var outcome = await TrainAsync(slot, claim, report, draining, lease.Lost);
-            await lease.StopAsync();
-            await StoreAsync(token => StoreReportAsync(claim, report, token), lease.Lost);
-            await StoreAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), lease.Lost);
-            LogEnded(logger, claim.TrajectoryId, outcome, report.Step);
+            await EndAsync(slot, claim, report, lease, draining, stop.Token);
         }
-        catch (Exception) when (lease.Lost.IsCancellationRequested)
+        catch (Exception exception) when (exception is LeaseLostException || stop.IsCancellationRequested)
         {
-            slot.ReplaceTrainer();
-            LogAbandoned(logger, claim.TrajectoryId);
-        }
-        catch (LeaseLostException lost)
-        {
-            slot.ReplaceTrainer();
-            LogLeaseLost(logger, lost.Message);
-        }
-        catch (OperationCanceledException) when (draining.IsCancellationRequested)
-        {
-            // It drained before its first step.
-            await StoreAsync(token => writer.ReleaseAsync(claim, AttemptOutcome.Drained, report.Step, token), lease.Lost);
-        }
-        catch (Exception exception)
-        {
-            slot.ReplaceTrainer();
-            LogLostAttempt(logger, exception, claim.TrajectoryId);
-            var outcome = exception is TrainerDiedException or TrainerSilentException ? AttemptOutcome.Crashed : AttemptOutcome.Failed;
-            await StoreAsync(token => writer.LoseAsync(claim, outcome, report.Step, exception.Message, token), lease.Lost);
+            slot.DropTrainer();
+            LogAbandoned(logger, claim.TrajectoryId, exception.Message);
         }
     }
 
-    private async Task<AttemptOutcome> TrainAsync(Slot slot, Claim claim, AttemptReport report, CancellationToken draining, CancellationToken lost)
+    private async Task EndAsync(Slot slot, Claim claim, AttemptReport report, LeaseKeeper lease, CancellationToken draining, CancellationToken stop)
     {
-        using var preparing = CancellationTokenSource.CreateLinkedTokenSource(draining, lost);
+        AttemptOutcome outcome;
+        try
+        {
+            slot.EmptyFolder();
+            outcome = await TrainAsync(slot, claim, report, draining, stop);
+        }
+        catch (OperationCanceledException) when (draining.IsCancellationRequested && !stop.IsCancellationRequested)
+        {
+            // It drained before its first step.
+            outcome = AttemptOutcome.Drained;
+        }
+        catch (Exception exception) when (exception is not LeaseLostException && !stop.IsCancellationRequested)
+        {
+            LogLostAttempt(logger, exception, claim.TrajectoryId);
+            slot.DropTrainer();
+            await lease.StopAsync();
+            outcome = exception is TrainerDiedException or TrainerSilentException ? AttemptOutcome.Crashed : AttemptOutcome.Failed;
+            await Persistence.RetryAsync(token => writer.LoseAsync(claim, outcome, report.Step, exception.Message, token), logger, stop);
+            return;
+        }
+
+        await lease.StopAsync();
+        await Persistence.RetryAsync(token => StoreReportAsync(claim, report, token), logger, stop);
+        await Persistence.RetryAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), logger, stop);
+        LogEnded(logger, claim.TrajectoryId, outcome, report.Step);
+    }
+
+    private async Task<AttemptOutcome> TrainAsync(Slot slot, Claim claim, AttemptReport report, CancellationToken draining, CancellationToken stop)
+    {
+        using var preparing = CancellationTokenSource.CreateLinkedTokenSource(draining, stop);
         var trainer = slot.Trainer;
         var engine = await ReadyAsync(trainer, preparing.Token);
-        var dataSet = await dataSets.GetPathAsync(claim.DataSetVersionId, preparing.Token);
+        var dataSet = await Persistence.RetryAsync(token => dataSets.GetPathAsync(claim.DataSetVersionId, token), logger, preparing.Token);
 
-        // From the newest checkpoint that is not beyond the first milestone; one that can't be read is passed over for the one before.
-        List<Checkpoint?> starts = [.. await CheckpointsAsync(claim, preparing.Token), null];
+        // From the newest checkpoint that is not beyond the first milestone; one that is gone or can't be read is passed over for the one before.
+        List<Checkpoint?> starts = [.. await Persistence.RetryAsync(token => CheckpointsAsync(claim, token), logger, preparing.Token), null];
         foreach (var start in starts)
         {
+            string? checkpoint = null;
+            if (start is not null)
+            {
+                checkpoint = await FindBlobAsync(start.BlobHash, preparing.Token);
+                if (checkpoint is null)
+                {
+                    LogBadCheckpoint(logger, claim.TrajectoryId, start.Step, "its blob is gone");
+                    continue;
+                }
+            }
+
             var command = new TrainCommand(
                 claim.TrajectoryId,
                 claim.Parameters,
                 dataSet,
                 claim.Milestones,
-                start is null ? null : await blobs.GetPathAsync(start.BlobHash, preparing.Token),
+                checkpoint,
                 slot.Folder,
                 options.Value.EvaluateEvery,
                 options.Value.CheckpointEvery.TotalSeconds);
             var events = await trainer.TrainAsync(command, preparing.Token);
-            var ended = await FollowAsync(trainer, engine, events, claim, start is not null, report, draining, lost);
+            var ended = await FollowAsync(trainer, engine, events, claim, start, report, draining, stop);
             if (ended is not null)
                 return ended.Value;
-            LogBadCheckpoint(logger, claim.TrajectoryId, start!.Step);
         }
 
-        throw new InvalidOperationException("The trainer refused to start.");
+        throw new TrainingFailedException("The trainer refused to start.");
+    }
+
+    private async Task<string?> FindBlobAsync(string hash, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Persistence.RetryAsync(token => blobs.GetPathAsync(hash, token), logger, cancellationToken);
+        }
+        catch (BlobNotFoundException)
+        {
+            return null;
+        }
     }
 
     private async Task<ReadyEvent> ReadyAsync(TrainerProcess trainer, CancellationToken cancellationToken)
@@ -112,35 +140,17 @@ public sealed partial class TrajectoryRun(
         ReadyEvent engine,
         ChannelReader<TrainingEvent> events,
         Claim claim,
-        bool fromCheckpoint,
+        Checkpoint? start,
         AttemptReport report,
         CancellationToken draining,
-        CancellationToken lost)
+        CancellationToken stop)
     {
-        using var drainTimeout = new CancellationTokenSource();
-        await using var stop = draining.Register(() =>
-        {
-            drainTimeout.CancelAfter(options.Value.DrainWithin);
-            _ = StopTrainerAsync(trainer, claim);
-        });
+        await using var asking = draining.Register(() => _ = StopTrainerAsync(trainer, claim));
         var started = false;
         var fromStep = 0;
         while (true)
         {
-            using var silence = CancellationTokenSource.CreateLinkedTokenSource(lost, drainTimeout.Token);
-            silence.CancelAfter(options.Value.TrainerSilence);
-            try
-            {
-                if (!await events.WaitToReadAsync(silence.Token))
-                    throw new TrainerDiedException("The trainer ended its events without a last one.");
-            }
-            catch (OperationCanceledException) when (!lost.IsCancellationRequested)
-            {
-                throw new TrainerSilentException(draining.IsCancellationRequested
-                    ? $"The trainer did not stop within {options.Value.DrainWithin.TotalSeconds:0} s."
-                    : $"The trainer said nothing for {options.Value.TrainerSilence.TotalSeconds:0} s.");
-            }
-
+            await NextEventAsync(events, stop);
             while (events.TryRead(out var said))
             {
                 switch (said)
@@ -149,7 +159,7 @@ public sealed partial class TrajectoryRun(
                         started = true;
                         fromStep = begin.Step;
                         report.Reached(begin.Step);
-                        await StoreAsync(token => writer.StartedAsync(claim, begin.Step, token), lost);
+                        await Persistence.RetryAsync(token => writer.StartedAsync(claim, begin.Step, token), logger, stop);
                         break;
                     case ProgressEvent progress:
                         report.Add(progress);
@@ -159,11 +169,12 @@ public sealed partial class TrajectoryRun(
                         break;
                     case MilestoneEvent milestone:
                         report.Reached(milestone.Step);
-                        await StoreAsync(token => StoreMilestoneAsync(claim, fromStep, milestone, token), lost);
+                        await StoreMilestoneAsync(claim, fromStep, milestone, stop);
                         break;
-                    case CheckpointEvent checkpoint:
+                    // Nothing is lost of a training that is stopped before its first step.
+                    case CheckpointEvent { Step: > 0 } checkpoint:
                         report.Reached(checkpoint.Step);
-                        await StoreAsync(token => StoreCheckpointAsync(claim, engine, checkpoint, token), lost);
+                        await StoreCheckpointAsync(claim, engine, checkpoint, stop);
                         break;
                     case DoneEvent done:
                         report.Reached(done.Step);
@@ -171,13 +182,28 @@ public sealed partial class TrajectoryRun(
                     case StoppedEvent stopped:
                         report.Reached(stopped.Step);
                         return AttemptOutcome.Drained;
-                    case FailedEvent failed when fromCheckpoint && !started:
-                        LogRefused(logger, claim.TrajectoryId, failed.Error);
+                    case FailedEvent failed when start is not null && !started:
+                        LogBadCheckpoint(logger, claim.TrajectoryId, start.Step, failed.Error);
                         return null;
                     case FailedEvent failed:
                         throw new TrainingFailedException(failed.Error);
                 }
             }
+        }
+    }
+
+    private async Task NextEventAsync(ChannelReader<TrainingEvent> events, CancellationToken stop)
+    {
+        using var silence = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        silence.CancelAfter(options.Value.TrainerSilence);
+        try
+        {
+            if (!await events.WaitToReadAsync(silence.Token))
+                throw new TrainerDiedException("The trainer ended its events without a last one.");
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            throw new TrainerSilentException($"The trainer said nothing for {options.Value.TrainerSilence.TotalSeconds:0} s.");
         }
     }
 
@@ -190,37 +216,62 @@ public sealed partial class TrajectoryRun(
         catch (TrainerDiedException death)
         {
             // Whoever follows its events learns it too.
-            LogRefused(logger, claim.TrajectoryId, death.Message);
+            LogNotAsked(logger, claim.TrajectoryId, death.Message);
         }
     }
 
-    private async Task StoreMilestoneAsync(Claim claim, int fromStep, MilestoneEvent milestone, CancellationToken cancellationToken)
+    private async Task StoreMilestoneAsync(Claim claim, int fromStep, MilestoneEvent milestone, CancellationToken stop)
     {
-        var weights = await StoreFileAsync(milestone.Weights, cancellationToken);
-        await writer.CompleteMilestoneAsync(claim, fromStep, milestone, weights.Hash, cancellationToken);
+        await Persistence.RetryAsync(
+            async token =>
+            {
+                var weights = await StoreFileAsync(milestone.Weights, token);
+                await writer.CompleteMilestoneAsync(claim, fromStep, milestone, weights.Hash, token);
+            },
+            logger,
+            stop);
         File.Delete(milestone.Weights);
         LogMilestone(logger, claim.TrajectoryId, milestone.Step, milestone.Accuracy);
     }
 
-    private async Task StoreCheckpointAsync(Claim claim, ReadyEvent engine, CheckpointEvent checkpoint, CancellationToken cancellationToken)
+    private async Task StoreCheckpointAsync(Claim claim, ReadyEvent engine, CheckpointEvent checkpoint, CancellationToken stop)
     {
-        var blob = await StoreFileAsync(checkpoint.Path, cancellationToken);
-        var row = new Checkpoint
-        {
-            TrajectoryId = claim.TrajectoryId,
-            Step = checkpoint.Step,
-            BlobHash = blob.Hash,
-            Length = blob.Length,
-            TrainSeconds = checkpoint.TrainSeconds,
-            Engine = engine.Engine,
-            EngineVersion = engine.EngineVersion,
-            Device = engine.Device,
-            CreatedAt = time.GetUtcNow(),
-        };
-        var unused = await writer.AddCheckpointAsync(claim, row, cancellationToken);
+        var unused = await Persistence.RetryAsync(
+            async token =>
+            {
+                var blob = await StoreFileAsync(checkpoint.Path, token);
+                var row = new Checkpoint
+                {
+                    TrajectoryId = claim.TrajectoryId,
+                    Step = checkpoint.Step,
+                    BlobHash = blob.Hash,
+                    Length = blob.Length,
+                    TrainSeconds = checkpoint.TrainSeconds,
+                    Engine = engine.Engine,
+                    EngineVersion = engine.EngineVersion,
+                    Device = engine.Device,
+                    CreatedAt = time.GetUtcNow(),
+                };
+                return await writer.AddCheckpointAsync(claim, row, token);
+            },
+            logger,
+            stop);
         File.Delete(checkpoint.Path);
         foreach (var hash in unused)
+            await DeleteBlobAsync(hash, stop);
+    }
+
+    private async Task DeleteBlobAsync(string hash, CancellationToken cancellationToken)
+    {
+        try
+        {
             await blobs.DeleteAsync(hash, cancellationToken);
+        }
+        catch (IOException exception)
+        {
+            // It takes space, and nothing else: no row names it.
+            LogNotDeleted(logger, hash, exception.Message);
+        }
     }
 
     private async Task<BlobReference> StoreFileAsync(string path, CancellationToken cancellationToken)
@@ -243,25 +294,6 @@ public sealed partial class TrajectoryRun(
         }
     }
 
-    /// <summary>Tries a write until it succeeds or the lease is lost: a database that is away for a moment costs no attempt.</summary>
-    private async Task StoreAsync(Func<CancellationToken, Task> write, CancellationToken lost)
-    {
-        while (true)
-        {
-            try
-            {
-                await write(lost);
-                return;
-            }
-            catch (Exception exception) when (exception is DbException or IOException or RetryLimitExceededException or TimeoutException)
-            {
-                LogStoreFailed(logger, exception.Message);
-            }
-
-            await Task.Delay(StoreRetry, time, lost);
-        }
-    }
-
     private async Task<List<Checkpoint>> CheckpointsAsync(Claim claim, CancellationToken cancellationToken)
     {
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
@@ -269,12 +301,6 @@ public sealed partial class TrajectoryRun(
             .Where(checkpoint => checkpoint.TrajectoryId == claim.TrajectoryId && checkpoint.Step <= claim.Milestones[0])
             .OrderByDescending(checkpoint => checkpoint.Step)
             .ToListAsync(cancellationToken);
-    }
-
-    private static void EmptyFolder(string folder)
-    {
-        foreach (var file in Directory.EnumerateFiles(folder))
-            File.Delete(file);
     }
 
     [LoggerMessage(LogLevel.Information, "Trajectory {TrajectoryId} (fence {Fence}) trains in slot {Slot} to step {Step}")]
@@ -286,23 +312,20 @@ public sealed partial class TrajectoryRun(
     [LoggerMessage(LogLevel.Information, "Trajectory {TrajectoryId} ended at step {Step}: {Outcome}")]
     private static partial void LogEnded(ILogger logger, Guid trajectoryId, AttemptOutcome outcome, int? step);
 
-    [LoggerMessage(LogLevel.Warning, "Trajectory {TrajectoryId} is left to whoever holds its lease now")]
-    private static partial void LogAbandoned(ILogger logger, Guid trajectoryId);
-
-    [LoggerMessage(LogLevel.Warning, "{Reason}")]
-    private static partial void LogLeaseLost(ILogger logger, string reason);
+    [LoggerMessage(LogLevel.Warning, "Trajectory {TrajectoryId} is left to whoever claims it next: {Reason}")]
+    private static partial void LogAbandoned(ILogger logger, Guid trajectoryId, string reason);
 
     [LoggerMessage(LogLevel.Error, "An attempt on trajectory {TrajectoryId} is lost")]
     private static partial void LogLostAttempt(ILogger logger, Exception exception, Guid trajectoryId);
 
-    [LoggerMessage(LogLevel.Warning, "Trajectory {TrajectoryId}: {Reason}")]
-    private static partial void LogRefused(ILogger logger, Guid trajectoryId, string reason);
+    [LoggerMessage(LogLevel.Warning, "Trajectory {TrajectoryId}'s trainer was not asked to stop: {Reason}")]
+    private static partial void LogNotAsked(ILogger logger, Guid trajectoryId, string reason);
 
-    [LoggerMessage(LogLevel.Warning, "Trajectory {TrajectoryId}: the checkpoint of step {Step} can't be used, the one before is tried")]
-    private static partial void LogBadCheckpoint(ILogger logger, Guid trajectoryId, int step);
+    [LoggerMessage(LogLevel.Warning, "Trajectory {TrajectoryId}: the checkpoint of step {Step} can't be used, the one before is tried: {Reason}")]
+    private static partial void LogBadCheckpoint(ILogger logger, Guid trajectoryId, int step, string reason);
 
-    [LoggerMessage(LogLevel.Warning, "A result could not be stored yet: {Reason}")]
-    private static partial void LogStoreFailed(ILogger logger, string reason);
+    [LoggerMessage(LogLevel.Warning, "The blob {Hash} is no longer needed and can't be deleted: {Reason}")]
+    private static partial void LogNotDeleted(ILogger logger, string hash, string reason);
 }
 
 /// <summary>The trainer lives but says nothing.</summary>

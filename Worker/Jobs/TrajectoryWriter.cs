@@ -23,10 +23,12 @@ public sealed class TrajectoryWriter(
             claim,
             async (db, token) =>
             {
+                // A point of the curves may be newer than the progress; nobody should see it lie ahead.
+                var step = Math.Max(progress?.Step ?? 0, metrics.Count == 0 ? 0 : metrics[^1].Step);
                 if (progress is not null)
                     await db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId).ExecuteUpdateAsync(
                         set => set
-                            .SetProperty(trajectory => trajectory.Step, progress.Step)
+                            .SetProperty(trajectory => trajectory.Step, step)
                             .SetProperty(trajectory => trajectory.Epoch, progress.Epoch)
                             .SetProperty(trajectory => trajectory.Loss, progress.Loss)
                             .SetProperty(trajectory => trajectory.StepsPerSecond, progress.StepsPerSecond),
@@ -177,18 +179,21 @@ public sealed class TrajectoryWriter(
     }
 
     /// <summary>The best of a data set version: highest validation accuracy, then fewer steps, then the lower number.</summary>
-    private static async Task CompeteAsync(ExperimentsDbContext db, Claim claim, int step, CancellationToken cancellationToken) =>
+    private static async Task CompeteAsync(ExperimentsDbContext db, Claim claim, int step, CancellationToken cancellationToken)
+    {
+        // A statement of its own: one that waited for the lock would still see the experiments as they were before it waited.
+        await db.Database.ExecuteSqlAsync($"SELECT FROM data_set_versions WHERE id = {claim.DataSetVersionId} FOR UPDATE", cancellationToken);
         await db.Database.ExecuteSqlAsync(
             $"""
-            WITH version AS (SELECT id, best_experiment_id FROM data_set_versions WHERE id = {claim.DataSetVersionId} FOR UPDATE)
-            UPDATE data_set_versions SET best_experiment_id = winner.id
-            FROM (SELECT experiments.id FROM experiments, version
-                  WHERE experiments.id = version.best_experiment_id
-                     OR (experiments.trajectory_id = {claim.TrajectoryId} AND experiments.total_steps = {step} AND experiments.status = 'completed')
-                  ORDER BY accuracy DESC, total_steps, number LIMIT 1) AS winner
-            WHERE data_set_versions.id = {claim.DataSetVersionId}
+            UPDATE data_set_versions SET best_experiment_id = (
+                SELECT id FROM experiments
+                WHERE id = data_set_versions.best_experiment_id
+                   OR (trajectory_id = {claim.TrajectoryId} AND total_steps = {step} AND status = 'completed')
+                ORDER BY accuracy DESC NULLS LAST, total_steps, number LIMIT 1)
+            WHERE id = {claim.DataSetVersionId}
             """,
             cancellationToken);
+    }
 }
 
 /// <summary>The trajectory belongs to another worker now, or is gone: nothing that this attempt still does counts.</summary>

@@ -13,6 +13,14 @@ public sealed class Slot(int number, string folder, TrainerProgram program, ILog
     /// <summary>Where its trainer writes; only files of the running attempt are in it.</summary>
     public string Folder => folder;
 
+    /// <summary>Removes what an attempt left, also of a worker that was killed here before.</summary>
+    public void EmptyFolder()
+    {
+        if (Directory.Exists(folder))
+            Directory.Delete(folder, recursive: true);
+        Directory.CreateDirectory(folder);
+    }
+
     /// <summary>The living trainer, started if there is none.</summary>
     public TrainerProcess Trainer
     {
@@ -20,20 +28,21 @@ public sealed class Slot(int number, string folder, TrainerProgram program, ILog
         {
             lock (_gate)
             {
-                if (_trainer is not { IsAlive: true })
-                    _trainer = TrainerProcess.Start(program.StartInfo(), logger);
-                return _trainer;
+                if (_trainer is { IsAlive: false })
+                    DropTrainer();
+                return _trainer ??= TrainerProcess.Start(program.StartInfo(), logger);
             }
         }
     }
 
-    /// <summary>Ends the trainer, whatever it does, and starts a fresh one.</summary>
-    public void ReplaceTrainer()
+    /// <summary>Ends the trainer, whatever it does; the next use starts a fresh one.</summary>
+    public void DropTrainer()
     {
         lock (_gate)
         {
-            _trainer?.Kill();
-            _trainer = TrainerProcess.Start(program.StartInfo(), logger);
+            if (_trainer is { } dropped)
+                _ = dropped.DisposeAsync().AsTask();
+            _trainer = null;
         }
     }
 

@@ -27,9 +27,7 @@ public sealed class SlotPool : IAsyncDisposable
     {
         foreach (var slot in _slots)
         {
-            if (Directory.Exists(slot.Folder))
-                Directory.Delete(slot.Folder, recursive: true);
-            Directory.CreateDirectory(slot.Folder);
+            slot.EmptyFolder();
             _ = slot.Trainer;
         }
     }

@@ -14,6 +14,13 @@ namespace MlExperiments.Worker.Slots;
 public sealed partial class TrainerProcess : IAsyncDisposable
 {
     private const int KeptLogLines = 20;
+    private const int MaxLogLineLength = 1000;
+
+    /// <summary>Longer than any event: the largest holds the probabilities of a batch of images.</summary>
+    private const int MaxEventLength = 16 * 1024 * 1024;
+
+    private static readonly TimeSpan ExitWithin = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LastWordsWithin = TimeSpan.FromSeconds(1);
 
     private readonly Process _process;
     private readonly ILogger _logger;
@@ -22,21 +29,41 @@ public sealed partial class TrainerProcess : IAsyncDisposable
     private readonly ConcurrentQueue<string> _log = new();
     private readonly TaskCompletionSource<ReadyEvent> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
+    private readonly Task _readingLog;
+    private readonly Task _reading;
     private Channel<TrainingEvent>? _training;
     private Guid _trainingId;
-    private readonly Task _reading;
+    private TrainerDiedException? _death;
 
     private TrainerProcess(Process process, ILogger logger)
     {
         _process = process;
         _logger = logger;
-        _reading = Task.WhenAll(ReadEventsAsync(), ReadLogAsync());
+        _readingLog = ReadLogAsync();
+        _reading = ReadEventsAsync();
     }
 
     /// <summary>Its first words; fails when it dies before them.</summary>
     public Task<ReadyEvent> Ready => _ready.Task;
 
-    public bool IsAlive => !_reading.IsCompleted && !_process.HasExited;
+    public bool IsAlive
+    {
+        get
+        {
+            lock (_gate)
+                return _death is null && !_process.HasExited;
+        }
+    }
+
+    /// <summary>True from the start of a training to its last event.</summary>
+    public bool IsTraining
+    {
+        get
+        {
+            lock (_gate)
+                return _training is not null;
+        }
+    }
 
     public int ProcessId => _process.Id;
 
@@ -57,13 +84,13 @@ public sealed partial class TrainerProcess : IAsyncDisposable
         {
             if (_training is not null)
                 throw new InvalidOperationException("This trainer trains already.");
-            if (_reading.IsCompleted)
-                throw Died();
+            if (_death is not null)
+                throw _death;
             _training = channel;
             _trainingId = command.TrajectoryId;
         }
 
-        await SendAsync(command, cancellationToken);
+        await SendAsync(command, cancellationToken).WaitAsync(cancellationToken);
         return channel.Reader;
     }
 
@@ -73,12 +100,15 @@ public sealed partial class TrainerProcess : IAsyncDisposable
         await _writing.WaitAsync(cancellationToken);
         try
         {
-            await _process.StandardInput.WriteLineAsync(line.AsMemory(), cancellationToken);
-            await _process.StandardInput.FlushAsync(cancellationToken);
+            // Not cancelled half way: the rest of a line would spoil the next command.
+            await _process.StandardInput.WriteLineAsync(line.AsMemory(), CancellationToken.None);
+            await _process.StandardInput.FlushAsync(CancellationToken.None);
         }
-        catch (IOException)
+        catch (Exception exception) when (exception is IOException or ObjectDisposedException)
         {
-            throw Died();
+            // Its end is near or here: the reader knows how it died.
+            await _reading.WaitAsync(cancellationToken);
+            throw _death!;
         }
         finally
         {
@@ -90,12 +120,16 @@ public sealed partial class TrainerProcess : IAsyncDisposable
     public async Task<PredictionEvent> PredictAsync(PredictCommand command, CancellationToken cancellationToken)
     {
         var answer = new TaskCompletionSource<PredictionEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _predictions[command.Id] = answer;
+        lock (_gate)
+        {
+            if (_death is not null)
+                throw _death;
+            _predictions[command.Id] = answer;
+        }
+
         try
         {
-            if (_reading.IsCompleted)
-                throw Died();
-            await SendAsync(command, cancellationToken);
+            await SendAsync(command, cancellationToken).WaitAsync(cancellationToken);
             return await answer.Task.WaitAsync(cancellationToken);
         }
         finally
@@ -110,9 +144,9 @@ public sealed partial class TrainerProcess : IAsyncDisposable
         {
             _process.Kill(entireProcessTree: true);
         }
-        catch (InvalidOperationException)
+        catch (Exception exception) when (exception is InvalidOperationException or AggregateException)
         {
-            // Gone already, which is what was asked for.
+            // Gone already, or some child of its own is: which is what was asked for.
         }
     }
 
@@ -120,31 +154,40 @@ public sealed partial class TrainerProcess : IAsyncDisposable
     {
         Kill();
         await _reading;
+        // A child of the trainer's own may keep its log open; nobody waits for that.
+        await Task.WhenAny(_readingLog, Task.Delay(LastWordsWithin));
         _process.Dispose();
         _writing.Dispose();
     }
 
     private async Task ReadEventsAsync()
     {
-        while (await _process.StandardOutput.ReadLineAsync() is { } line)
+        var events = new BoundedLineReader(_process.StandardOutput, MaxEventLength);
+        while (await events.ReadLineAsync() is { } line)
         {
             try
             {
                 Dispatch(JsonSerializer.Deserialize<TrainerEvent>(line, ContractJson.Options));
             }
-            catch (JsonException exception)
+            catch (Exception exception) when (exception is JsonException or NotSupportedException)
             {
                 LogUnreadable(_logger, ProcessId, exception.Message, line.Length > 200 ? line[..200] : line);
             }
         }
 
-        await _process.WaitForExitAsync();
+        // A trainer without a voice is of no use, and its last words may still be on their way.
+        var exit = _process.WaitForExitAsync();
+        if (await Task.WhenAny(exit, Task.Delay(ExitWithin)) != exit)
+            Kill();
+        await exit;
+        await Task.WhenAny(_readingLog, Task.Delay(LastWordsWithin));
         var death = Died();
         _ready.TrySetException(death);
         // Observed here: nobody may be waiting for a trainer that dies idle.
         _ = _ready.Task.Exception;
         lock (_gate)
         {
+            _death = death;
             _training?.Writer.TryComplete(death);
             _training = null;
         }
@@ -182,7 +225,8 @@ public sealed partial class TrainerProcess : IAsyncDisposable
 
     private async Task ReadLogAsync()
     {
-        while (await _process.StandardError.ReadLineAsync() is { } line)
+        var log = new BoundedLineReader(_process.StandardError, MaxLogLineLength);
+        while (await log.ReadLineAsync() is { } line)
         {
             _log.Enqueue(line);
             while (_log.Count > KeptLogLines)
@@ -193,8 +237,8 @@ public sealed partial class TrainerProcess : IAsyncDisposable
 
     private TrainerDiedException Died()
     {
-        var how = !_process.HasExited ? "The trainer closed its output."
-            : _process.ExitCode > 128 ? $"The trainer was ended by signal {_process.ExitCode - 128}."
+        var how = _process.ExitCode > 128
+            ? $"The trainer was ended by signal {_process.ExitCode - 128}."
             : $"The trainer exited with code {_process.ExitCode}.";
         var log = string.Join('\n', _log);
         return new TrainerDiedException(log.Length == 0 ? how : $"{how} Its last words:\n{log}");

@@ -16,6 +16,14 @@ misused() {
   exit 2
 }
 
+# A shell script that starts another one with & makes it ignore SIGINT, and no script can undo that for itself: start
+# again with the signal's default.
+heed_interrupts() {
+  if [[ $(trap -p INT) == "trap -- '' SIGINT" ]] && env --default-signal=INT true 2>/dev/null; then
+    exec env --default-signal=INT "$BASH" "$0" "$@"
+  fi
+}
+
 # whole_number NAME VALUE MIN MAX: ends the script unless VALUE is one within the bounds.
 whole_number() {
   local name=$1 value=$2 min=$3 max=$4

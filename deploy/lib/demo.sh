@@ -43,5 +43,5 @@ fill_demo() {
     -H "$JSON" --data '{"name":"Demo","space":{"learningRate":[0.001,0.01,0.1],"layers":[1,2,4],"steps":[100,200,400]}}' >/dev/null || return 1
   rm -f "$folder/digits.zip"
   touch "$folder/done"
-  say "Demo:    27 experiments train now: watch them on the page, or  curl -s http://127.0.0.1:$PORT/api/models/$id/best"
+  say "Demo:    27 experiments train now. Watch them:  curl -s 'http://127.0.0.1:$PORT/api/models/$id/experiments?sort=accuracy&order=desc&limit=5'"
 }

@@ -17,7 +17,7 @@ start_service() {
       program=Api
       export ASPNETCORE_URLS=http://127.0.0.1:$PORT
     else
-      export Worker__Name=$name Worker__Slots=$SLOTS Worker__Folder=$DATA/work/$name
+      export Worker__Name=$name Worker__Slots=$SLOTS Worker__Folder=$DATA/scratch/$name
       mkdir -p "$Worker__Folder"
     fi
     # Settings and pages are looked up in the current folder.

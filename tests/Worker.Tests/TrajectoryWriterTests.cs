@@ -17,15 +17,16 @@ public sealed class TrajectoryWriterTests
     [TearDown]
     public async Task TearDown() => await _jobs.DisposeAsync();
 
-    [Test]
-    public async Task EveryWrite_OfAStaleWorker_IsRefusedAndChangesNothing()
+    [TestCase(true, Description = "the same worker claimed it again: the fence alone tells the attempts apart")]
+    [TestCase(false)]
+    public async Task EveryWrite_OfAStaleAttempt_IsRefusedAndChangesNothing(bool sameWorker)
     {
         var trajectory = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100, 200]);
         var stale = _jobs.NewWorker("stale");
         var old = await stale.ClaimAsync();
         await _jobs.ExpireAsync(trajectory.Id);
         await _jobs.NewSweeper().SweepAsync(CancellationToken.None);
-        var current = _jobs.NewWorker("current");
+        var current = sameWorker ? stale : _jobs.NewWorker("current");
         var claim = await current.ClaimAsync();
         await current.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None);
 
@@ -99,6 +100,42 @@ public sealed class TrajectoryWriterTests
         var best = await db.DataSetVersions.Join(db.Experiments, version => version.BestExperimentId, experiment => experiment.Id, (_, experiment) => experiment)
             .SingleAsync();
         Assert.That(best.TotalSteps, Is.EqualTo(expectedSteps));
+    }
+
+    [Test]
+    public async Task Best_OfMilestonesThatCompleteAtTheSameTime_IsTheMostAccurate()
+    {
+        const int rounds = 10;
+        var worker = _jobs.NewWorker();
+        for (var round = 0; round < rounds; round++)
+        {
+            List<(Claim Claim, double Accuracy)> claims = [];
+            for (var place = 0; place < 4; place++)
+            {
+                await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+                claims.Add((await worker.ClaimAsync(), 0.5 + (round * 0.04) + (place * 0.01)));
+            }
+
+            await Task.WhenAll(claims.Select(entry => Task.Run(() => worker.Writer.CompleteMilestoneAsync(
+                entry.Claim, 0, Milestone(entry.Claim, 100, entry.Accuracy), Rows.Hash($"{entry.Accuracy}"), CancellationToken.None))));
+
+            await using var db = _jobs.Database.NewContext();
+            var best = await db.Experiments.SingleAsync(experiment => db.DataSetVersions.Any(version => version.BestExperimentId == experiment.Id));
+            Assert.That(best.Accuracy, Is.EqualTo(await db.Experiments.MaxAsync(experiment => experiment.Accuracy)), $"round {round}");
+        }
+    }
+
+    [Test]
+    public async Task Lose_WithWordsThatPostgreSqlCannotHold_StoresTheRest()
+    {
+        await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var worker = _jobs.NewWorker();
+        var claim = await worker.ClaimAsync();
+
+        await worker.Writer.LoseAsync(claim, AttemptOutcome.Crashed, 5, "core\0dumped " + new string('x', 100_000), CancellationToken.None);
+
+        await using var db = _jobs.Database.NewContext();
+        Assert.That((await db.Attempts.SingleAsync()).Error, Does.StartWith("core dumped").And.Length.LessThan(5_000));
     }
 
     [Test]

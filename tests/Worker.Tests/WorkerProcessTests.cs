@@ -139,6 +139,80 @@ public sealed class WorkerProcessTests
     }
 
     [Test]
+    public async Task TerminatedWorker_AtAnyMoment_LosesNoAttempt()
+    {
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
+        var moments = new[] { 0, 200, 500, 900 };
+        foreach (var moment in moments)
+        {
+            var worker = _stack.StartWorker($"after-{moment}");
+            await _stack.WhenAsync(
+                "a claim",
+                db => db.Attempts.CountAsync(attempt => attempt.TrajectoryId == trajectory.Id && attempt.Outcome == null),
+                running => running > 0);
+            using (var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(1 + moment)))
+                await timer.WaitForNextTickAsync();
+            Assert.That(await worker.StopAsync(TimeSpan.FromSeconds(30)), Is.Zero);
+        }
+
+        var attempts = await _stack.AttemptsAsync(trajectory.Id);
+        Assert.That(
+            attempts.Select(attempt => attempt.Outcome),
+            Is.All.EqualTo(AttemptOutcome.Drained).Or.EqualTo(AttemptOutcome.Completed),
+            string.Join(Environment.NewLine, attempts.Select(attempt => attempt.Error)));
+    }
+
+    [Test]
+    public async Task CheckpointsThatAreTornOrGone_ArePassedOver_WithTheSameResult()
+    {
+        var undisturbed = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
+        var first = _stack.StartWorker("first", FrequentCheckpoints);
+        var expected = await _stack.WhenFinalAsync(undisturbed.Id, Long);
+        var checkpoints = await _stack.WhenAsync(
+            "two checkpoints",
+            db => db.Checkpoints.AsNoTracking().Where(checkpoint => checkpoint.TrajectoryId == trajectory.Id).OrderByDescending(checkpoint => checkpoint.Step).ToListAsync(),
+            rows => rows.Count == 2);
+        await first.KillAsync();
+        await using (var db = _stack.Database.NewContext())
+            checkpoints = await db.Checkpoints.AsNoTracking().Where(checkpoint => checkpoint.TrajectoryId == trajectory.Id).OrderByDescending(checkpoint => checkpoint.Step).ToListAsync();
+        File.Delete(_stack.BlobPath(checkpoints[0].BlobHash));
+        using (var torn = File.OpenWrite(_stack.BlobPath(checkpoints[1].BlobHash)))
+            torn.SetLength(torn.Length / 2);
+
+        _stack.StartWorker("second");
+        var experiment = await _stack.WhenFinalAsync(trajectory.Id, Long);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(experiment.Status, Is.EqualTo(ExperimentStatus.Completed), experiment.Error);
+            Assert.That(experiment.WeightsHash, Is.EqualTo(expected.WeightsHash));
+            Assert.That(_stack.AttemptsAsync(trajectory.Id).Result[^1].FromStep, Is.Zero);
+        });
+    }
+
+    [Test]
+    public async Task PackedDataSetThatIsGone_IsMadeAgain()
+    {
+        var first = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        _stack.StartWorker("anna");
+        var before = await _stack.WhenFinalAsync(first.Id, 20);
+        string packed;
+        await using (var db = _stack.Database.NewContext())
+            packed = (await db.DataSetVersions.Select(version => version.PackedBlob).SingleAsync())!;
+        File.Delete(_stack.BlobPath(packed));
+
+        var second = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        var after = await _stack.WhenFinalAsync(second.Id, 20);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(after.WeightsHash, Is.EqualTo(before.WeightsHash).And.Not.Null);
+            Assert.That(File.Exists(_stack.BlobPath(packed)), Is.True);
+        });
+    }
+
+    [Test]
     public async Task KilledTrainer_CostsItsTrajectoryAnAttempt_AndTheNeighbourNothing()
     {
         var worker = _stack.StartWorker("anna", ("Slots", "2"), FrequentCheckpoints);
@@ -194,22 +268,7 @@ public sealed class WorkerProcessTests
         var right = 0;
         for (var digit = 0; digit < 10; digit++)
         {
-            var prediction = new Prediction
-            {
-                ModelId = _stack.Rows.Model.Id,
-                ExperimentId = experiment.Id,
-                Status = PredictionStatus.Waiting,
-                Pixels = DigitPainter.Paint(digit, variant: 1000 + digit),
-                FileName = "digit.png",
-                CreatedAt = TimeProvider.System.GetUtcNow(),
-            };
-            await using (var db = _stack.Database.NewContext())
-            {
-                db.Predictions.Add(prediction);
-                await db.SaveChangesAsync();
-                await db.Database.ExecuteSqlAsync($"SELECT pg_notify({PredictionChannels.Asked}, {prediction.Id.ToString()})");
-            }
-
+            var prediction = await AskAsync(experiment, digit);
             var answered = await _stack.WhenAsync(
                 "an answer",
                 db => db.Predictions.AsNoTracking().SingleAsync(row => row.Id == prediction.Id),
@@ -246,6 +305,47 @@ public sealed class WorkerProcessTests
 
         Assert.That((await _stack.WhenFinalAsync(next.Id, 20)).Status, Is.EqualTo(ExperimentStatus.Completed));
         Assert.That(worker.HasExited, Is.False);
+    }
+
+    [Test]
+    public async Task Prediction_OfATrainerThatDoesNotAnswer_FailsWithTheReason()
+    {
+        var trained = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        var able = _stack.StartWorker("able");
+        var experiment = await _stack.WhenFinalAsync(trained.Id, 20);
+        await able.StopAsync(TimeSpan.FromSeconds(30));
+        _stack.StartWorker("unable", ("TrainerCommand", "/bin/sh"), ("TrainerArguments__0", "-c"), ("TrainerArguments__1", "exit 3"));
+
+        var prediction = await AskAsync(experiment, digit: 1);
+
+        var answered = await _stack.WhenAsync(
+            "an answer",
+            db => db.Predictions.AsNoTracking().SingleAsync(row => row.Id == prediction.Id),
+            row => row.Status is PredictionStatus.Completed or PredictionStatus.Failed);
+        Assert.Multiple(() =>
+        {
+            Assert.That(answered.Status, Is.EqualTo(PredictionStatus.Failed));
+            Assert.That(answered.Error, Does.Contain("code 3"));
+            Assert.That(answered.Attempts, Is.EqualTo(2));
+        });
+    }
+
+    private async Task<Prediction> AskAsync(Experiment experiment, int digit)
+    {
+        var prediction = new Prediction
+        {
+            ModelId = _stack.Rows.Model.Id,
+            ExperimentId = experiment.Id,
+            Status = PredictionStatus.Waiting,
+            Pixels = DigitPainter.Paint(digit, variant: 1000 + digit),
+            FileName = "digit.png",
+            CreatedAt = TimeProvider.System.GetUtcNow(),
+        };
+        await using var db = _stack.Database.NewContext();
+        db.Predictions.Add(prediction);
+        await db.SaveChangesAsync();
+        await db.Database.ExecuteSqlAsync($"SELECT pg_notify({PredictionChannels.Asked}, {prediction.Id.ToString()})");
+        return prediction;
     }
 
     private Task<int> CheckpointOfAsync(Guid trajectoryId) =>

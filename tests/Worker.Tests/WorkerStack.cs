@@ -44,6 +44,8 @@ internal sealed class WorkerStack : IAsyncDisposable
         return new WorkerStack(database, folder, await TestModel.AddWithDigitsAsync(database, BlobFolderIn(folder)));
     }
 
+    public string BlobPath(string hash) => Path.Combine(BlobFolder, hash[..2], hash);
+
     public ServiceProcess StartWorker(string name, params (string Name, string Value)[] options)
     {
         var environment = new Dictionary<string, string?>

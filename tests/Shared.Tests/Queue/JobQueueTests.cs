@@ -129,10 +129,20 @@ public sealed class JobQueueTests
         await handled.Started.Task.WaitAsync(Patience);
 
         var stopping = worker.StopAsync();
-        Assert.That(stopping.IsCompleted, Is.False);
+        await EnqueueAsync(1);
+        var other = new HandledTickets();
+        using var second = await StartWorkerAsync(other, slots: 1);
+        await other.WaitAsync(1);
+        // The second worker had time to start and take a ticket; the first one still waits for its own, and took no other.
+        Assert.Multiple(() =>
+        {
+            Assert.That(stopping.IsCompleted, Is.False);
+            Assert.That(handled.Count, Is.Zero);
+        });
         handled.Gate.SetResult();
         await stopping.WaitAsync(Patience);
-        Assert.That(handled.Count, Is.EqualTo(1));
+        await second.StopAsync();
+        Assert.That((handled.Count, other.Count), Is.EqualTo((1, 1)));
     }
 
     [Test]

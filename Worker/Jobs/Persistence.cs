@@ -1,0 +1,60 @@
+using System.Data.Common;
+using System.Transactions;
+using MlExperiments.Shared.Blobs;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
+using Microsoft.Extensions.Logging;
+
+namespace MlExperiments.Worker.Jobs;
+
+/// <summary>Tries what needs the database or the blobs until it succeeds: one that is away for a moment costs no attempt.</summary>
+internal static partial class Persistence
+{
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(500);
+
+    /// <param name="operation">May run several times; the writes of an attempt are fenced, so that a second time changes nothing.</param>
+    /// <param name="stop">Ends the tries: the lease is lost, or the worker's time to drain is over.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static async Task<T> RetryAsync<T>(Func<CancellationToken, Task<T>> operation, ILogger logger, CancellationToken stop)
+    {
+        while (true)
+        {
+            try
+            {
+                return await operation(stop);
+            }
+            catch (Exception exception) when (MayPass(exception))
+            {
+                LogFailed(logger, exception.Message);
+            }
+
+            await Task.Delay(RetryAfter, stop);
+        }
+    }
+
+    /// <inheritdoc cref="RetryAsync{T}"/>
+    public static Task RetryAsync(Func<CancellationToken, Task> operation, ILogger logger, CancellationToken stop) =>
+        RetryAsync(
+            async token =>
+            {
+                await operation(token);
+                return true;
+            },
+            logger,
+            stop);
+
+    /// <summary>Whether the same call may succeed later: connections, full disks and time-outs pass, broken rules and missing files don't.</summary>
+    public static bool MayPass(Exception exception) => exception switch
+    {
+        BlobNotFoundException or FileNotFoundException or DirectoryNotFoundException => false,
+        // A commit whose outcome is unknown is one of these, outside of what EF retries.
+        RetryLimitExceededException or TimeoutException or TransactionException or IOException => true,
+        DbUpdateException { InnerException: { } inner } => MayPass(inner),
+        DbException database => database.IsTransient,
+        InvalidOperationException { InnerException: DbException inner } => inner.IsTransient,
+        _ => false,
+    };
+
+    [LoggerMessage(LogLevel.Warning, "Not stored or read yet, tried again: {Reason}")]
+    private static partial void LogFailed(ILogger logger, string reason);
+}
