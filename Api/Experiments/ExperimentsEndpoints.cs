@@ -52,8 +52,8 @@ internal static class ExperimentsEndpoints
             .WithExamples(response: "{\"items\": [{" + CompletedExample + "}], \"nextCursor\": null}")
             .Fails(400, 404);
         group.MapGet("/models/{id:guid}/best", GetBest)
-            .WithSummary("The best parameters of a model on its newest data set version, and every experiment's accuracy")
-            .WithDescription("Best is the highest validation accuracy; ties go to fewer steps. The list of experiments holds at most the 1,000 most accurate.")
+            .WithSummary("The best parameters of a model, and the accuracy of every experiment on the same images")
+            .WithDescription("Best is the highest validation accuracy on the newest data set version that has a completed experiment; ties go to fewer steps. The list of experiments holds at most the 1,000 most accurate.")
             .WithExamples(response: "{\"experimentId\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": " + ExampleParameters
                 + ", \"accuracy\": 0.989, \"testAccuracy\": 0.9885, \"experiments\": [{\"id\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": "
                 + ExampleParameters + ", \"accuracy\": 0.989}]}")

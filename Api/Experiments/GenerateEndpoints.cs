@@ -53,12 +53,14 @@ internal static class GenerateEndpoints
             return Problems.Invalid(errors);
         if (await db.Models.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == id, cancellationToken) is not { } model)
             return Problems.NotFound("model", id);
-        var (version, reason) = await DataSetVersions.CurrentAsync(db, blobs, model, cancellationToken);
-        if (version is null)
+        var (manifest, reason) = await DataSetVersions.ReadManifestAsync(db, id, cancellationToken);
+        if (manifest is null)
             return Problems.Conflict(reason!);
-        var parameters = GridSampler.Sample(space, version.TrainCount, out errors);
+        var parameters = GridSampler.Sample(space, manifest.TrainCount, out errors);
         if (errors.Count > 0)
             return Problems.Invalid(errors);
+        if (await DataSetVersions.KeepAsync(db, blobs, model, manifest, cancellationToken) is not { } version)
+            return Problems.NotFound("model", id);
 
         var name = request.Name?.Trim() ?? ExperimentNames.OfStudy(space);
         var plan = new GenerationPlan(model, version, name, Definition(request, space), parameters, ExperimentNames.Of(parameters, space), request.Start);

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Shared.Data;
 using Npgsql;
@@ -114,19 +115,22 @@ internal static class ModelsEndpoints
     private static ProblemHttpResult NameIsTaken(string name) =>
         Problems.Conflict($"There is a model named \"{name}\" already: choose another name.");
 
-    private static IQueryable<ModelResponse> Summaries(ExperimentsDbContext db, IQueryable<Model> models) =>
-        from model in models
-        let best = db.DataSetVersions.Where(version => version.ModelId == model.Id).OrderByDescending(version => version.CreatedAt)
-            .Select(version => version.BestExperimentId).FirstOrDefault()
-        select new ModelResponse(
-            model.Id,
-            model.Name,
-            new InputSize { Width = model.InputWidth, Height = model.InputHeight, Channels = model.InputChannels },
-            model.Trainer,
-            model.NextExperimentNumber - 1,
-            db.Experiments.Where(experiment => experiment.Id == best).Select(experiment => experiment.Accuracy).FirstOrDefault(),
-            best,
-            model.CreatedAt);
+    private static IQueryable<ModelResponse> Summaries(ExperimentsDbContext db, IQueryable<Model> models)
+    {
+        var versions = BestExperiments.Versions(db);
+        return
+            from model in models
+            let best = versions.Where(version => version.ModelId == model.Id).Select(version => version.BestExperimentId).FirstOrDefault()
+            select new ModelResponse(
+                model.Id,
+                model.Name,
+                new InputSize { Width = model.InputWidth, Height = model.InputHeight, Channels = model.InputChannels },
+                model.Trainer,
+                model.NextExperimentNumber - 1,
+                db.Experiments.Where(experiment => experiment.Id == best).Select(experiment => experiment.Accuracy).FirstOrDefault(),
+                best,
+                model.CreatedAt);
+    }
 
     private static async Task<ModelDetail?> FindAsync(ExperimentsDbContext db, Guid id, CancellationToken cancellationToken)
     {

@@ -164,6 +164,35 @@ public sealed class ExperimentsTests : ApiFixture
     }
 
     [Test]
+    public async Task Best_AfterMoreImages_StaysUntilThereIsOneOnThem()
+    {
+        var (model, ids) = await GenerateAsync();
+        await Database.CompleteAsync(ids[0], 0.9);
+        await Database.ExecuteAsync("UPDATE images SET label = '1' WHERE model_id = $1 AND label = '0'", model);
+
+        // An epoch of these images is more steps than an experiment may have.
+        await InvalidAsync(
+            await PostRawAsync($"/api/models/{model}/experiments", """{"fixed": {"epochs": 100000, "learningRate": 0.1, "layers": 1, "batchSize": 1}}"""), "fixed.epochs");
+
+        Assert.That(await Database.ScalarAsync<long>("SELECT count(*) FROM data_set_versions WHERE model_id = $1", model), Is.EqualTo(1));
+        var study = await JsonAsync(await Client.PostAsync($"/api/models/{model}/experiments", null));
+        var newer = Id(study.GetProperty("experiments")[0]);
+        await AssertBestAsync(ids[0], 0.9);
+        await Database.CompleteAsync(newer, 0.7);
+        await AssertBestAsync(newer, 0.7);
+
+        async Task AssertBestAsync(Guid id, double accuracy)
+        {
+            var best = await JsonAsync(await Client.GetAsync($"/api/models/{model}/best"));
+            var detail = await JsonAsync(await Client.GetAsync($"/api/models/{model}"));
+            Assert.That(best.GetProperty("experimentId").GetGuid(), Is.EqualTo(id));
+            Assert.That(best.GetProperty("experiments").EnumerateArray().Select(Id), Is.EqualTo(new[] { id }));
+            Assert.That(detail.GetProperty("bestExperimentId").GetGuid(), Is.EqualTo(id));
+            Assert.That(detail.GetProperty("bestAccuracy").GetDouble(), Is.EqualTo(accuracy));
+        }
+    }
+
+    [Test]
     public async Task Studies_OfAModel_AreListedNewestFirst()
     {
         var (model, _) = await GenerateAsync();
