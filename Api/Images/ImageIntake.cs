@@ -21,6 +21,7 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
 
     private readonly List<Candidate> batch = [];
     private readonly Dictionary<Sha256Key, NewImage> packed = [];
+    private readonly Dictionary<string, string> normalized = new(StringComparer.Ordinal);
     private readonly byte[] pixels = new byte[model.InputShape.Size];
     private long batchBytes;
 
@@ -31,7 +32,16 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
     /// <param name="length">Bytes of the image in it.</param>
     public async Task AddAsync(string fileName, string label, ImageSplit split, byte[] rented, int length, CancellationToken cancellationToken)
     {
-        batch.Add(new Candidate(fileName, label, split, rented, length));
+        if (!normalized.TryGetValue(label, out var normal))
+            normalized.Add(label, normal = await rows.NormalizeAsync(label, cancellationToken));
+        if (Labels.Problem(normal) is { } problem)
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+            tally.Refuse(fileName, problem);
+            return;
+        }
+
+        batch.Add(new Candidate(fileName, normal, split, rented, length));
         batchBytes += length;
         if (batch.Count >= BatchImages || batchBytes >= BatchBytes)
             await TakeBatchAsync(cancellationToken);
