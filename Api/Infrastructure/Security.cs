@@ -22,6 +22,8 @@ internal static class Security
     public static string? AddSecurity(this WebApplicationBuilder builder)
     {
         var addresses = ListeningAddresses(builder.Configuration);
+        if (addresses.Find(address => BindingAddress.Parse(address).Port > IPEndPoint.MaxPort) is { } beyond)
+            return $"The address {beyond} has no port of 0 to {IPEndPoint.MaxPort}.";
         if (addresses.Count == 0)
             builder.WebHost.UseUrls(DefaultAddress);
         builder.WebHost.ConfigureKestrel(kestrel =>

@@ -34,10 +34,14 @@ internal static partial class StartUp
     /// <summary>What a setting that only shows when it is used comes to, as one sentence; null for what is a mistake of ours.</summary>
     public static string? Sentence(Exception exception) => exception switch
     {
-        OptionsValidationException options => string.Join(" ", options.Failures),
+        OptionsValidationException options => string.Join(" ", options.Failures.Select(failure => Annotated().Match(failure) is { Success: true } wrong
+            ? $"The setting {options.OptionsType.Name.Replace("Options", "", StringComparison.Ordinal)}__{wrong.Groups["member"].Value} is wrong: {wrong.Groups["error"].Value}"
+            : failure)),
         InvalidOperationException when Unconvertible().Match(exception.Message) is { Success: true } wrong =>
             $"The setting {wrong.Groups["path"].Value.Replace(":", "__", StringComparison.Ordinal)} is \"{wrong.Groups["value"].Value}\", which is of the wrong kind.",
         FormatException when exception.Message.StartsWith("Invalid url", StringComparison.Ordinal) => $"The address to listen on is no address. {exception.Message}",
+        InvalidOperationException { Source: { } source } when source.StartsWith("Microsoft.AspNetCore.Server.Kestrel", StringComparison.Ordinal)
+            || source.StartsWith("Microsoft.Extensions.Logging", StringComparison.Ordinal) => $"A setting is wrong: {exception.Message.Split('\n')[0]}",
         // A port that is taken, an address that this machine doesn't have, a port that needs other rights.
         IOException or SocketException => $"The service can't listen there: {exception.Message}",
         _ => null,
@@ -82,6 +86,9 @@ internal static partial class StartUp
 
     [GeneratedRegex("^Failed to convert configuration value (?:'(?<value>.*)' )?at '(?<path>[^']*)'")]
     private static partial Regex Unconvertible();
+
+    [GeneratedRegex("^DataAnnotation validation failed for '.*' members: '(?<member>.*)' with the error: '(?<error>.*)'\\.$")]
+    private static partial Regex Annotated();
 
     /// <summary>Says why there is no service; the exit code of the process.</summary>
     public static int Refuse(string reason)
