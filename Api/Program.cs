@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Options;
 using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Images;
 using MlExperiments.Api.Infrastructure;
@@ -6,47 +7,62 @@ using MlExperiments.Api.Predictions;
 using MlExperiments.Api.Studies;
 using MlExperiments.Api.Workers;
 using MlExperiments.Shared.Blobs;
-using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 
 if (args is ["migrate", .. var settings])
     return await MigrateCommand.RunAsync(settings);
 
-var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
-if (builder.AddSecurity() is { } refusal)
-    return StartUp.Refuse(refusal);
+// Until it serves, the host's own words, stack traces, are left out: StartUp says the same in a sentence.
+var isStarting = true;
+try
+{
+    var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+    builder.Logging
+        .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", _ => !isStarting)
+        .AddFilter("Microsoft.AspNetCore.Server.Kestrel", level => !isStarting && level >= LogLevel.Warning);
+    if (builder.AddSecurity() is { } refusal)
+        return StartUp.Refuse(refusal);
+    if (builder.Services.TryAddDatabase(builder.Configuration) is { } wrong)
+        return StartUp.Refuse(wrong);
 
-if (StartUp.FindMissingSetting(builder.Configuration) is { } missing)
-    return StartUp.Refuse(missing);
+    builder.WebHost.UseKestrelHttpsConfiguration();
+    builder.Services
+        .AddSingleton(TimeProvider.System)
+        .AddJobQueue()
+        .AddBlobStore(builder.Configuration)
+        .AddPredictions()
+        .AddProblems()
+        .AddApiJson()
+        .AddOpenApi()
+        .AddImages();
 
-builder.WebHost.UseKestrelHttpsConfiguration();
-builder.Services
-    .AddSingleton(TimeProvider.System)
-    .AddDatabase(builder.Configuration)
-    .AddJobQueue()
-    .AddBlobStore(builder.Configuration)
-    .AddPredictions()
-    .AddProblems()
-    .AddApiJson()
-    .AddOpenApi()
-    .AddImages();
+    await using var app = builder.Build();
+    app.Services.GetService<IStartupValidator>()?.Validate();
+    if (await StartUp.FindProblemAsync(app.Services) is { } problem)
+        return StartUp.Refuse(problem);
 
-var app = builder.Build();
-if (await StartUp.FindProblemAsync(app.Services) is { } problem)
-    return StartUp.Refuse(problem);
+    app.UseSecurityHeaders();
+    app.UseHead();
+    app.UseProblems();
+    app.UseAccessControl();
+    app.UseRouting();
+    app.UseRequestChecks();
+    app.UseOpenApi();
+    app.MapHealth();
+    app.MapModels();
+    app.MapImages();
+    app.MapGenerate();
+    app.MapExperiments();
+    app.MapStudies();
+    app.MapPredictions();
+    app.MapWorkers();
 
-app.UseSecurityHeaders();
-app.UseProblems();
-app.UseAccessControl();
-app.UseOpenApi();
-app.MapHealth();
-app.MapModels();
-app.MapImages();
-app.MapGenerate();
-app.MapExperiments();
-app.MapStudies();
-app.MapPredictions();
-app.MapWorkers();
-
-await app.RunAsync();
-return 0;
+    await app.StartAsync();
+    isStarting = false;
+    await app.WaitForShutdownAsync();
+    return 0;
+}
+catch (Exception exception) when (isStarting && StartUp.Sentence(exception) is not null)
+{
+    return StartUp.Refuse(StartUp.Sentence(exception)!);
+}

@@ -12,16 +12,22 @@ internal sealed record BestExperiment(
 internal static class BestExperiments
 {
     public const string NoneYet =
-        "No experiment of this model is completed on its newest images yet: generate experiments (POST to its /experiments) and wait for one to complete.";
+        "No experiment of this model is completed yet: generate experiments (POST to its /experiments) and wait for one to complete.";
 
-    /// <summary>The best experiment on the model's newest data set version, as a worker noted it; null until there is one.</summary>
+    /// <summary>
+    /// The versions that have a best experiment, the one to use first. Of a model whose newest version has none yet, that is the latest
+    /// that has one: new images take nothing away until something better is trained on them.
+    /// </summary>
+    public static IQueryable<DataSetVersion> Versions(ExperimentsDbContext db) =>
+        db.DataSetVersions.AsNoTracking().Where(version => version.BestExperimentId != null)
+            .OrderByDescending(version => version.CreatedAt).ThenByDescending(version => version.Id);
+
+    /// <summary>The model's best experiment, as a worker noted it; null until there is one.</summary>
     public static async Task<BestExperiment?> FindAsync(ExperimentsDbContext db, Guid modelId, CancellationToken cancellationToken)
     {
-        var newest = await db.DataSetVersions.AsNoTracking().Where(version => version.ModelId == modelId)
-            .OrderByDescending(version => version.CreatedAt).ThenByDescending(version => version.Id)
-            .Select(version => new { version.BestExperimentId })
-            .FirstOrDefaultAsync(cancellationToken);
-        return newest?.BestExperimentId is { } id ? await FindCompletedAsync(db, modelId, id, cancellationToken) : null;
+        var best = await Versions(db).Where(version => version.ModelId == modelId)
+            .Select(version => version.BestExperimentId).FirstOrDefaultAsync(cancellationToken);
+        return best is { } id ? await FindCompletedAsync(db, modelId, id, cancellationToken) : null;
     }
 
     /// <summary>A completed experiment of the model; null where it is not one.</summary>

@@ -10,12 +10,15 @@ namespace MlExperiments.Api.Experiments;
 internal sealed record ExperimentPosition(double? Value, string? Word, DateTimeOffset? Time, int Number);
 
 /// <summary>
-/// Orders one model's experiments by any result or parameter, those without a value last, equal ones by number, and goes on after
+/// Orders one model's experiments by a result or a parameter, those without a value last, equal ones by number, and goes on after
 /// a position.
 /// </summary>
 internal sealed class ExperimentOrder
 {
-    private static readonly string[] Results = ["number", "accuracy", "testAccuracy", "loss", "durationSeconds", "createdAt"];
+    private static readonly string[] Results = 
+    [
+        "number", "name", "status", "accuracy", "testAccuracy", "loss", "meanSquaredError", "durationSeconds", "savedSeconds", "createdAt", "startedAt", "finishedAt",
+    ];
 
     private readonly string _sort;
     private readonly bool _descending;
@@ -41,7 +44,22 @@ internal sealed class ExperimentOrder
         "testAccuracy" => Sort(experiments, experiment => experiment.TestAccuracy, after, after?.Value),
         // What is not finite is shown as null, and sorts as that.
         "loss" => Sort(experiments, experiment => experiment.Loss < double.MaxValue ? experiment.Loss : null, after, after?.Value),
+        "meanSquaredError" => Sort(
+            experiments, experiment => experiment.MeanSquaredError < double.MaxValue ? experiment.MeanSquaredError : null, after, after?.Value),
         "durationSeconds" => Sort(experiments, experiment => experiment.DurationSeconds, after, after?.Value),
+        "savedSeconds" => Sort(experiments, experiment => experiment.SavedSeconds, after, after?.Value),
+        "startedAt" => Sort(experiments, experiment => experiment.StartedAt, after, after?.Time),
+        "finishedAt" => Sort(experiments, experiment => experiment.FinishedAt, after, after?.Time),
+        "name" => Sort(experiments, experiment => experiment.Name, after, after?.Word),
+        // In the order of an experiment's life, not of the alphabet.
+        "status" => Sort(
+            experiments,
+            experiment => (double?)(experiment.Status == ExperimentStatus.Draft ? 0 : experiment.Status == ExperimentStatus.Queued ? 1
+                : experiment.Status == ExperimentStatus.Running ? 2 : experiment.Status == ExperimentStatus.Completed ? 3
+                : experiment.Status == ExperimentStatus.Paused ? 4 : experiment.Status == ExperimentStatus.Cancelled ? 5
+                : experiment.Status == ExperimentStatus.Failed ? 6 : 7),
+            after,
+            after?.Value),
         "createdAt" => Sort(experiments, experiment => (DateTimeOffset?)experiment.CreatedAt, after, after?.Time),
         _ when ParameterDefinition.All[_sort].IsNumber =>
             Sort(experiments, experiment => (double?)experiment.Parameters.GetProperty(_sort).GetDouble(), after, after?.Value),
@@ -57,7 +75,13 @@ internal sealed class ExperimentOrder
             "accuracy" => position with { Value = experiment.Accuracy },
             "testAccuracy" => position with { Value = experiment.TestAccuracy },
             "loss" => position with { Value = experiment.Loss is { } loss && double.IsFinite(loss) ? loss : null },
+            "meanSquaredError" => position with { Value = experiment.MeanSquaredError is { } error && double.IsFinite(error) ? error : null },
             "durationSeconds" => position with { Value = experiment.DurationSeconds },
+            "savedSeconds" => position with { Value = experiment.SavedSeconds },
+            "startedAt" => position with { Time = experiment.StartedAt },
+            "finishedAt" => position with { Time = experiment.FinishedAt },
+            "name" => position with { Word = experiment.Name },
+            "status" => position with { Value = (int)experiment.Status },
             "createdAt" => position with { Time = experiment.CreatedAt },
             _ => JsonSerializer.SerializeToElement(experiment.Parameters, ContractJson.Options).GetProperty(_sort) is { ValueKind: JsonValueKind.String } word
                 ? position with { Word = word.GetString() }

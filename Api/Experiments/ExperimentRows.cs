@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
+using MlExperiments.Api.Workers;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 
@@ -79,7 +80,7 @@ internal static class ExperimentRows
     private static string WaitingFor(Row row, Slots slots) => (row.TrajectoryStatus, slots) switch
     {
         (TrajectoryStatus.Running, _) => $"its trajectory, which is at step {row.TrajectoryStep} for another experiment",
-        (_, { Total: 0 }) => "a worker: none was seen within the last 30 seconds",
+        (_, { Total: 0 }) => $"a worker: none was seen within the last {AliveWorkers.SilenceInWords}",
         (_, var (total, busy)) when busy >= total => $"a free slot: {(total == 1 ? "the only one is" : $"all {total} are")} busy",
         _ => "a worker to take it",
     };
@@ -89,7 +90,7 @@ internal static class ExperimentRows
         var slots = await db.Database.SqlQuery<Slots>(
             $"""
             SELECT COALESCE(sum(slots), 0)::int AS total, COALESCE(sum(busy_slots), 0)::int AS busy
-            FROM workers WHERE stopped_at IS NULL AND last_seen_at > now() - interval '30 seconds'
+            FROM workers WHERE stopped_at IS NULL AND last_seen_at > now() - {AliveWorkers.Silence}
             """).ToListAsync(cancellationToken);
         return slots[0];
     }

@@ -88,7 +88,7 @@ public sealed record MetricsResponse(Guid ExperimentId, int Step, int TotalSteps
 public sealed record PointResponse(int Step, double? Value);
 
 /// <summary>The best experiment, and how the others compare.</summary>
-/// <param name="Experiments">The completed experiments on the newest data set version, most accurate first, at most 1,000.</param>
+/// <param name="Experiments">The completed experiments on the same data set version, most accurate first, at most 1,000.</param>
 public sealed record BestResponse(
     Guid ExperimentId, ExperimentParameters Parameters, double Accuracy, double? TestAccuracy, IReadOnlyList<ScoredExperiment> Experiments);
 

@@ -48,12 +48,12 @@ internal static class ExperimentsEndpoints
     {
         var group = routes.MapGroup("/api").WithTags("Experiments");
         group.MapGet("/models/{id:guid}/experiments", ListExperiments)
-            .WithSummary("Lists a model's experiments, filtered, and sorted by any result or parameter")
+            .WithSummary("Lists a model's experiments, filtered, and sorted by a result or a parameter")
             .WithExamples(response: "{\"items\": [{" + CompletedExample + "}], \"nextCursor\": null}")
             .Fails(400, 404);
         group.MapGet("/models/{id:guid}/best", GetBest)
-            .WithSummary("The best parameters of a model on its newest data set version, and every experiment's accuracy")
-            .WithDescription("Best is the highest validation accuracy; ties go to fewer steps. The list of experiments holds at most the 1,000 most accurate.")
+            .WithSummary("The best parameters of a model, and the accuracy of every experiment on the same images")
+            .WithDescription("Best is the highest validation accuracy on the newest data set version that has a completed experiment; ties go to fewer steps. The list of experiments holds at most the 1,000 most accurate.")
             .WithExamples(response: "{\"experimentId\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": " + ExampleParameters
                 + ", \"accuracy\": 0.989, \"testAccuracy\": 0.9885, \"experiments\": [{\"id\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": "
                 + ExampleParameters + ", \"accuracy\": 0.989}]}")
@@ -73,26 +73,26 @@ internal static class ExperimentsEndpoints
             .WithSummary("The trained weights as a safetensors file, which PyTorch loads")
             .WithExamples()
             .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream")
-            .Fails(404, 409);
+            .Fails(404, 409, 410);
     }
 
     private static async Task<Results<Ok<Page<ExperimentResponse>>, ValidationProblem, ProblemHttpResult>> ListExperiments(
         Guid id,
         [AsParameters] PageQuery page,
         ExperimentsDbContext db,
-        [Description("Only experiments in these statuses; may be given several times.")] string[]? status = null,
+        [Description("Only experiments in these statuses: several times, or several with commas between them.")] string[]? status = null,
         [Description("Only experiments of this study.")] Guid? studyId = null,
-        [Description("number (the default), accuracy, testAccuracy, loss, durationSeconds, createdAt, or the name of any parameter. Experiments without a value come last.")] string sort = "number",
+        [Description("number (the default), name, status, accuracy, testAccuracy, loss, meanSquaredError, durationSeconds, savedSeconds, createdAt, startedAt, finishedAt, or the name of a parameter. Experiments without a value come last.")] string sort = "number",
         [Description("asc (the default) or desc."), AllowedValues("asc", "desc", ErrorMessage = "order is asc or desc.")] string order = "asc",
         CancellationToken cancellationToken = default)
     {
         if (ExperimentOrder.Find(sort, order == "desc") is not { } sorting)
             return Problems.Invalid("sort", $"There is no order by {sort}; there are {ExperimentOrder.Names}.");
         var statuses = new HashSet<ExperimentStatus>();
-        foreach (var word in status ?? [])
+        foreach (var word in (status ?? []).SelectMany(words => words.Split(',', StringSplitOptions.TrimEntries)))
         {
-            if (!char.IsAsciiLetter(word.FirstOrDefault()) || !Enum.TryParse<ExperimentStatus>(word, ignoreCase: true, out var parsed))
-                return Problems.Invalid("status", $"There is no status {word}; there are {string.Join(", ", StatusCounts.Names)}.");
+            if (!StatusCounts.TryParse(word, out var parsed))
+                return Problems.Invalid("status", $"There is no status \"{word}\"; there are {string.Join(", ", StatusCounts.Names)}.");
             statuses.Add(parsed);
         }
 
@@ -196,8 +196,6 @@ internal static class ExperimentsEndpoints
             return Problems.NotFound("experiment", id);
         if (experiment.WeightsBlob is null)
             return Problems.Conflict($"The experiment is {StatusCounts.Name(experiment.Status)}: it has weights once it is completed.");
-        if (!await blobs.ExistsAsync(experiment.WeightsBlob, cancellationToken))
-            return Problems.Conflict("The weights are recorded, but their file is gone from the blob store: restore it from a backup.");
         return TypedResults.Stream(
             await blobs.OpenReadAsync(experiment.WeightsBlob, 0, null, cancellationToken),
             "application/octet-stream",

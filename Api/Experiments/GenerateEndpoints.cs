@@ -8,6 +8,7 @@ using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 using MlExperiments.Shared.Search;
+using Npgsql;
 
 namespace MlExperiments.Api.Experiments;
 
@@ -15,6 +16,9 @@ namespace MlExperiments.Api.Experiments;
 internal static class GenerateEndpoints
 {
     internal const int MaxExperiments = 10_000;
+
+    // A range has five; one more is misspelt, and these many are something else.
+    private const int MaxRangeMembers = 20;
 
     public static void MapGenerate(this IEndpointRouteBuilder routes)
     {
@@ -33,7 +37,7 @@ internal static class GenerateEndpoints
                 """,
                 "{\"id\": \"01980c3f-0a0b-7c0d-8e0f-1a2b3c4d5e6f\", \"name\": \"Learning rates\", \"modelId\": \"01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d\", \"trajectories\": 4, \"experiments\": ["
                 + ExperimentsEndpoints.QueuedExample + "], \"existing\": []}")
-            .Fails(400, 404, 409, 415);
+            .Fails(400, 404, 409, 413, 415);
         group.MapPost("/train", TrainDrafts)
             .WithSummary("Queues every draft experiment of the model; none left is no error")
             .WithExamples(response: """{"queued": 27}""")
@@ -43,6 +47,7 @@ internal static class GenerateEndpoints
     private static async Task<Results<Created<GenerateResponse>, Ok<GenerateResponse>, ValidationProblem, ProblemHttpResult>> GenerateExperiments(
         Guid id,
         ExperimentsDbContext db,
+        NpgsqlDataSource database,
         IBlobStore blobs,
         IJobQueue queue,
         [FromBody] GenerateRequest? request = null,
@@ -53,14 +58,18 @@ internal static class GenerateEndpoints
             return Problems.Invalid(errors);
         if (await db.Models.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == id, cancellationToken) is not { } model)
             return Problems.NotFound("model", id);
-        var (version, reason) = await DataSetVersions.CurrentAsync(db, blobs, model, cancellationToken);
-        if (version is null)
+        var (manifest, reason) = await DataSetVersions.ReadManifestAsync(db, id, cancellationToken);
+        if (manifest is null)
             return Problems.Conflict(reason!);
-        var parameters = GridSampler.Sample(space, version.TrainCount, out errors);
+        var parameters = GridSampler.Sample(space, manifest.TrainCount, out errors);
         if (errors.Count > 0)
             return Problems.Invalid(errors);
 
-        var name = request.Name?.Trim() ?? ExperimentNames.OfStudy(space);
+        var name = request.Name is { } given ? await Texts.NormalizeAsync(database, given.Trim(), cancellationToken) : ExperimentNames.OfStudy(space);
+        if (Texts.Problem(name, Study.MaxNameLength) is { } problem)
+            return Problems.Invalid("name", $"A name has {problem}.");
+        if (await DataSetVersions.KeepAsync(db, blobs, model, manifest, cancellationToken) is not { } version)
+            return Problems.NotFound("model", id);
         var plan = new GenerationPlan(model, version, name, Definition(request, space), parameters, ExperimentNames.Of(parameters, space), request.Start);
         if (await new ExperimentGenerator(db, queue).GenerateAsync(plan, cancellationToken) is not { } generated)
             return Problems.NotFound("model", id);
@@ -85,8 +94,14 @@ internal static class GenerateEndpoints
     /// <summary>The space that a request asks for, or what is wrong with the request.</summary>
     private static SearchSpace? ReadSpace(GenerateRequest request, out Dictionary<string, string[]> errors)
     {
+        if (FindTooLong(request) is { } tooLong)
+        {
+            errors = tooLong;
+            return null;
+        }
+
         var space = SearchSpace.Read(request.Space, request.Fixed ?? [], out errors);
-        foreach (var limit in request.Limits?.Keys ?? Enumerable.Empty<string>())
+        foreach (var limit in (request.Limits?.Keys ?? Enumerable.Empty<string>()).Take(ParameterDefinition.All.Count))
             errors.TryAdd($"limits.{limit}", ["Limits are not supported by this version: leave them out."]);
         if (request.Strategy?.Samples is not null)
             errors.TryAdd("strategy.samples", ["grid takes every combination: leave samples out."]);
@@ -95,6 +110,29 @@ internal static class GenerateEndpoints
         if (space?.Size > MaxExperiments)
             errors.TryAdd("space", [$"These are {space.Size:N0} experiments, and {MaxExperiments:N0} is the most of one request: narrow the space, or divide it."]);
         return errors.Count == 0 ? space : null;
+    }
+
+    /// <summary>Before anything is read: a value or an error for each of a hundred thousand items would cost more memory than the service has.</summary>
+    private static Dictionary<string, string[]>? FindTooLong(GenerateRequest request)
+    {
+        foreach (var (field, names) in new[] { ("space", request.Space), ("fixed", request.Fixed) })
+        {
+            if (names?.Count > ParameterDefinition.All.Count)
+                return new() { [field] = [$"There are {ParameterDefinition.All.Count} parameters, and here are {names.Count}: {string.Join(", ", ParameterDefinition.All.Keys)}."] };
+            foreach (var (name, value) in names ?? [])
+            {
+                var (count, most) = value.ValueKind switch
+                {
+                    JsonValueKind.Array => (value.GetArrayLength(), ValueRange.MaxValues),
+                    JsonValueKind.Object => (value.GetPropertyCount(), MaxRangeMembers),
+                    _ => (0, 0),
+                };
+                if (count > most)
+                    return new() { [$"{field}.{name}"] = [$"These are {count:N0} entries; at most {most:N0} are taken: a long list is better written as a range."] };
+            }
+        }
+
+        return null;
     }
 
     private static JsonElement Definition(GenerateRequest request, SearchSpace space)

@@ -10,15 +10,24 @@ namespace MlExperiments.Api.Images;
 /// <summary>Fixes a model's images as they are now, for experiments to be bound to.</summary>
 internal static class DataSetVersions
 {
-    /// <summary>The version of the model's present images: the stored one, or a new one. Requests that race get the same.</summary>
-    /// <returns>The version, or else why there is none, as a sentence that says what to do.</returns>
-    public static async Task<(DataSetVersion? Version, string? Reason)> CurrentAsync(
-        ExperimentsDbContext db, IBlobStore blobs, Model model, CancellationToken cancellationToken)
+    /// <summary>What the version of the model's present images lists; stores nothing.</summary>
+    /// <returns>The manifest, or else why there is none, as a sentence that says what to do.</returns>
+    public static async Task<(DataSetManifest? Manifest, string? Reason)> ReadManifestAsync(
+        ExperimentsDbContext db, Guid modelId, CancellationToken cancellationToken) =>
+        DataSetManifest.TryCreate(await ReadImagesAsync(db, modelId, cancellationToken), out var manifest, out var reason)
+            ? (manifest, null)
+            : (null, reason);
+
+    /// <summary>
+    /// The version of these images: the stored one, or a new one; requests that race get the same. Only for what is going to be generated:
+    /// a version without experiments says nothing.
+    /// </summary>
+    /// <returns>Null where the model was deleted meanwhile.</returns>
+    public static async Task<DataSetVersion?> KeepAsync(
+        ExperimentsDbContext db, IBlobStore blobs, Model model, DataSetManifest manifest, CancellationToken cancellationToken)
     {
-        if (!DataSetManifest.TryCreate(await ReadImagesAsync(db, model.Id, cancellationToken), out var manifest, out var reason))
-            return (null, reason);
         if (await FindAsync(db, model, manifest.Hash, cancellationToken) is { } stored)
-            return (stored, null);
+            return stored;
 
         var blob = await StoreAsync(blobs, manifest, cancellationToken);
         var version = new DataSetVersion
@@ -42,9 +51,7 @@ internal static class DataSetVersions
             ON CONFLICT (model_id, hash) DO NOTHING
             """,
             cancellationToken);
-        return await FindAsync(db, model, manifest.Hash, cancellationToken) is { } added
-            ? (added, null)
-            : (null, "The model was deleted meanwhile.");
+        return await FindAsync(db, model, manifest.Hash, cancellationToken);
     }
 
     /// <summary>All images of a model, without what training does not need.</summary>

@@ -7,7 +7,7 @@ using MlExperiments.Shared.Imaging;
 namespace MlExperiments.Api.Images;
 
 /// <summary>
-/// Takes one upload's images into a model: each is hashed, looked up, decoded once to be sure that it can be, and packed; a pack becomes
+/// Takes one upload's images into a model: each is hashed, looked up, decoded once to be sure that it can be, and _packed; a pack becomes
 /// durable, then its rows. What was stored stays when the upload ends early, and sent again it counts as duplicate.
 /// </summary>
 internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs, UploadTally tally, OrderedIds ids)
@@ -21,6 +21,7 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
 
     private readonly List<Candidate> _batch = [];
     private readonly Dictionary<Sha256Key, NewImage> _packed = [];
+    private readonly Dictionary<string, string> _normalized = new(StringComparer.Ordinal);
     private readonly byte[] _pixels = new byte[model.InputShape.Size];
     private long _batchBytes;
 
@@ -31,7 +32,16 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
     /// <param name="length">Bytes of the image in it.</param>
     public async Task AddAsync(string fileName, string label, ImageSplit split, byte[] rented, int length, CancellationToken cancellationToken)
     {
-        _batch.Add(new Candidate(fileName, label, split, rented, length));
+        if (!_normalized.TryGetValue(label, out var normal))
+            _normalized.Add(label, normal = await rows.NormalizeAsync(label, cancellationToken));
+        if (Labels.Problem(normal) is { } problem)
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+            tally.Refuse(fileName, problem);
+            return;
+        }
+
+        _batch.Add(new Candidate(fileName, normal, split, rented, length));
         _batchBytes += length;
         if (_batch.Count >= BatchImages || _batchBytes >= BatchBytes)
             await TakeBatchAsync(cancellationToken);
@@ -91,7 +101,7 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
 
         if (!packs.TryAppend(candidate.Bytes, out var offset))
         {
-            // Stored now, these have to be known to the rest of the batch, which was looked up before.
+            // Stored now, these have to be known to the rest of the _batch, which was looked up before.
             foreach (var (hash, image) in _packed)
                 known.TryAdd(hash, new KnownImage(image.Label, image.Split));
             await StoreAsync(cancellationToken);

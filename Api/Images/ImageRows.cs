@@ -1,3 +1,4 @@
+using MlExperiments.Api.Infrastructure;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using Npgsql;
@@ -15,6 +16,8 @@ internal readonly record struct KnownImage(string Label, ImageSplit Split);
 /// <summary>Reads and writes many image rows at once.</summary>
 internal sealed class ImageRows(NpgsqlDataSource database)
 {
+    public Task<string> NormalizeAsync(string label, CancellationToken cancellationToken) => Texts.NormalizeAsync(database, label, cancellationToken);
+
     /// <summary>Those of the hashes that the model has.</summary>
     public async Task<Dictionary<Sha256Key, KnownImage>> FindAsync(Guid modelId, byte[][] hashes, CancellationToken cancellationToken)
     {

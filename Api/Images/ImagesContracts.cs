@@ -12,7 +12,7 @@ public sealed record UploadForm
     /// </summary>
     public required IFormFileCollection Files { get; init; }
 
-    /// <summary>The images' class, 1 to 200 characters; zips name their own.</summary>
+    /// <summary>The class of the images that are files of their own, 1 to 200 characters. A zip's folders name the classes of its images, whatever label says.</summary>
     public string? Label { get; init; }
 
     /// <summary>train (the default), validation or test; a zip's own split folders go before it.</summary>

@@ -31,9 +31,11 @@ internal static class ImagesEndpoints
         var model = routes.MapGroup("/api/models/{id:guid}/images").WithTags("Images");
         model.MapPost("/", UploadImages)
             .WithSummary("Uploads labelled images, or zips with a folder for each class; answers what became of each")
-            .Accepts<UploadForm>("multipart/form-data")
+            .TakesForm<RouteHandlerBuilder, UploadForm>()
             .WithExamples(response: """{"accepted": 998, "duplicates": 1, "refused": [{"file": "cats/notes.txt", "reason": "it is not a PNG, JPEG, GIF, BMP or WebP file"}], "refusedCount": 1}""")
-            .Fails(400, 404, 413, 415);
+            .WithMetadata(new LeavesBehind(
+                "Some of the images may be stored already; sending all of them again in a few seconds is safe: what is there counts as duplicate."))
+            .Fails(400, 404, 413, 415, 507);
         model.MapGet("/", ListImages)
             .WithSummary("Lists a model's images in the order of their upload")
             .WithExamples(response: "{\"items\": [" + Example + "], \"nextCursor\": null}")
@@ -51,7 +53,7 @@ internal static class ImagesEndpoints
             .WithSummary("An image's file, byte for byte as it was uploaded")
             .Produces<Stream>(StatusCodes.Status200OK, "image/png", "image/jpeg", "image/gif", "image/bmp", "image/webp")
             .Produces(StatusCodes.Status304NotModified)
-            .Fails(404);
+            .Fails(404, 410);
     }
 
     private static async Task<Results<Ok<UploadResponse>, ValidationProblem, ProblemHttpResult>> UploadImages(
@@ -72,7 +74,9 @@ internal static class ImagesEndpoints
             return TypedResults.Problem(
                 $"The upload has {context.Request.ContentLength} bytes; at most {options.MaxRequestBytes} are accepted: send it in parts.",
                 statusCode: StatusCodes.Status413PayloadTooLarge);
-        if (Boundary(context.Request) is not { } boundary)
+        if (!MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type) || !type.MediaType.Equals("multipart/form-data", StringComparison.OrdinalIgnoreCase))
+            return Problems.NoForm(context.Request);
+        if (Boundary(type) is not { } boundary)
             return Problems.Invalid("files", "The multipart/form-data body's content type has no boundary: let the HTTP client set the header.");
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
             limit.MaxRequestBodySize = options.MaxRequestBytes;
@@ -87,23 +91,20 @@ internal static class ImagesEndpoints
             if (await new UploadReader(options, spool, intake, tally).ReadAsync(reader, cancellationToken) is (var field, var message))
                 return Problems.Invalid(field, message);
         }
-        catch (Exception exception) when (exception is InvalidDataException || IsBodyCutShort(exception))
+        catch (Exception exception) when (FormErrors.IsUnreadable(exception))
         {
             return TypedResults.Problem(
-                $"The multipart/form-data body can't be read: {exception.Message}", statusCode: StatusCodes.Status400BadRequest);
+                FormErrors.Sentence(exception), statusCode: StatusCodes.Status400BadRequest);
         }
 
         return intake.ModelIsGone ? Problems.NotFound("model", id) : TypedResults.Ok(tally.ToResponse());
     }
 
-    // What the multipart reader says about a body that ends too soon; other input and output errors are ours.
-    private static bool IsBodyCutShort(Exception exception) =>
-        exception.GetType() == typeof(IOException) && exception.Message.StartsWith("Unexpected end of Stream", StringComparison.Ordinal);
-
     private static async Task<Results<Ok<Page<ImageResponse>>, ValidationProblem, ProblemHttpResult>> ListImages(
         Guid id,
         [AsParameters] PageQuery page,
         ExperimentsDbContext db,
+        NpgsqlDataSource database,
         [Description("Only images with this label.")] string? label = null,
         [Description("Only images whose upload named this split: train, validation or test.")] string? split = null,
         CancellationToken cancellationToken = default)
@@ -123,6 +124,8 @@ internal static class ImagesEndpoints
             return Problems.NotFound("model", id);
 
         var images = db.Images.AsNoTracking().Where(image => image.ModelId == id);
+        if (label is not null)
+            label = await Texts.NormalizeAsync(database, label.Trim(), cancellationToken);
         if (label is not null)
             images = images.Where(image => image.Label == label);
         if (wanted is { } only)
@@ -179,8 +182,8 @@ internal static class ImagesEndpoints
         image.CreatedAt,
         $"/api/images/{image.Id}/content");
 
-    private static string? Boundary(HttpRequest request) =>
-        MediaTypeHeaderValue.TryParse(request.ContentType, out var type) && HeaderUtilities.RemoveQuotes(type.Boundary) is { Length: > 0 and <= 200 } boundary
+    private static string? Boundary(MediaTypeHeaderValue type) =>
+        HeaderUtilities.RemoveQuotes(type.Boundary) is { Length: > 0 and <= 200 } boundary
             ? boundary.Value
             : null;
 

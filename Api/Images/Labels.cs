@@ -1,3 +1,4 @@
+using MlExperiments.Api.Infrastructure;
 using MlExperiments.Shared.Data;
 
 namespace MlExperiments.Api.Images;
@@ -8,9 +9,7 @@ internal static class Labels
     /// <summary>What is wrong with a trimmed label, as a sentence; null where nothing is.</summary>
     public static string? Problem(string label)
     {
-        if (label.Length is 0 or > Image.MaxLabelLength)
-            return $"A label has 1 to {Image.MaxLabelLength} characters.";
-        return IsText(label) ? null : "A label has no control characters.";
+        return Texts.Problem(label, Image.MaxLabelLength) is { } problem ? $"A label has {problem}." : null;
     }
 
     /// <summary>A file name, cut to its end where it is too long; what no database stores becomes an underscore.</summary>

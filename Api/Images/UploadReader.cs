@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using System.Text.Unicode;
 using Microsoft.AspNetCore.WebUtilities;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
@@ -9,11 +10,12 @@ namespace MlExperiments.Api.Images;
 
 /// <summary>
 /// Reads an upload's parts one after another, each file to disk first. A file is taken in as soon as label and split are known,
-/// otherwise at the end: fields may come after the files.
+/// otherwise at the end: fields may come after the _files.
 /// </summary>
 internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, ImageIntake intake, UploadTally tally)
 {
     private const int MaxFieldBytes = 4096;
+    private const string FilesField = "files";
     private const string LabelField = "label";
     private const string SplitField = "split";
 
@@ -29,7 +31,7 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
         while (await reader.ReadNextSectionAsync(cancellationToken) is { } section)
         {
             if (section.GetContentDispositionHeader() is not { } disposition)
-                return ("files", "A part of the form has no Content-Disposition header, so nobody knows what it is.");
+                return (FilesField, "A part of the form has no Content-Disposition header, so nobody knows what it is.");
             if (disposition.IsFileDisposition())
             {
                 if (await SpoolAsync(section, disposition, cancellationToken) is { } tooMany)
@@ -45,7 +47,7 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
         }
 
         if (_files == 0)
-            return ("files", "The upload has no files: send images, or a zip of them, as form files named \"files\".");
+            return (FilesField, "The upload has no files: send images, or a zip of them, as form files named \"files\".");
         if (_label is null && _waiting.FirstOrDefault(file => file is { IsZip: false, Refusal: null }) is { } unlabelled)
             return (LabelField, $"{unlabelled.Name} needs a label: send one for all images in a form field named \"label\", or upload a zip with a folder for each class.");
         await TakeWaitingAsync(cancellationToken);
@@ -60,10 +62,19 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
         var bytes = new byte[MaxFieldBytes + 1];
         var count = await section.Body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancellationToken);
         if (count > MaxFieldBytes)
-            return (name, $"The field is longer than {MaxFieldBytes} bytes; a file needs a file name to be taken for one.");
+            return (name.Length == 0 ? FilesField : name, $"The field is longer than {MaxFieldBytes} bytes; a file needs a file name to be taken for one.");
+        if (!Utf8.IsValid(bytes.AsSpan(0, count)))
+            return (name.Length == 0 ? FilesField : name, "The field is not text in UTF-8.");
         var value = Encoding.UTF8.GetString(bytes, 0, count).Trim();
         switch (name)
         {
+            // A page's form sends the field also when no file was chosen.
+            case FilesField when value.Length == 0:
+                return null;
+            case FilesField:
+                return (FilesField, "files is text here: send the file itself, which has a file name; with curl, -F files=@digit.png.");
+            case "":
+                return (FilesField, "A part of the form has no name: name it files, label or split.");
             // Forms send what was left empty, too.
             case LabelField or SplitField when value.Length == 0:
                 return null;
@@ -98,7 +109,7 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
             if (count == 0 && name.Length == 0)
                 return null;
             if (++_files > options.MaxEntries)
-                return ("files", $"An upload has at most {options.MaxEntries} files: send the rest in another.");
+                return (FilesField, $"An upload has at most {options.MaxEntries} files: send the rest in another.");
             var isZip = buffer.AsSpan(0, count) is [(byte)'P', (byte)'K', 3 or 5, 4 or 6, ..];
             string? refusal = null;
             for (; count > 0; count = await section.Body.ReadAsync(buffer, cancellationToken))

@@ -43,9 +43,11 @@ internal sealed class ZipUpload(UploadOptions options, TemporaryFile spool, Imag
         if (directory.Count > options.MaxEntries)
             return $"the zip has {directory.Count} entries; at most {options.MaxEntries} are accepted: split it";
         long unpacked = 0;
+        var isEmpty = true;
         foreach (var entry in directory.Entries())
         {
             layout.Add(entry.Path);
+            isEmpty &= ZipLayout.IsJunk(entry.Path);
             // What is too long by itself is refused by itself, without being unpacked.
             if (entry.Length <= options.MaxImageBytes)
                 unpacked += entry.Length;
@@ -53,7 +55,7 @@ internal sealed class ZipUpload(UploadOptions options, TemporaryFile spool, Imag
                 return $"the zip unpacks to more than {options.MaxUnpackedBytes} bytes, the most that is accepted: split it";
         }
 
-        return null;
+        return isEmpty ? "the zip has no files in it" : null;
     }
 
     private async Task TakeEntryAsync(ZipDirectory directory, ZipEntry entry, string label, ImageSplit split, CancellationToken cancellationToken)

@@ -11,7 +11,7 @@ namespace MlExperiments.Api.Infrastructure;
 /// </summary>
 internal static class AccessControl
 {
-    private static readonly string[] Guarded = ["/api", "/swagger", "/metrics", "/health/ready"];
+    private static readonly string[] Guarded = ["/api", "/swagger", "/health/ready"];
 
     public static void UseAccessControl(this WebApplication app)
     {

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using MlExperiments.Api.Workers;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
@@ -19,7 +20,6 @@ public sealed record HealthCheck(string Name, string Status, string Detail);
 internal static partial class Health
 {
     private static readonly TimeSpan CheckLimit = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan WorkerSilence = TimeSpan.FromSeconds(30);
 
     public static void MapHealth(this IEndpointRouteBuilder routes)
     {
@@ -97,10 +97,10 @@ internal static partial class Health
     private static async Task<(bool, string)> CheckWorkersAsync(NpgsqlDataSource database, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("SELECT count(*) FROM workers WHERE stopped_at IS NULL AND last_seen_at > now() - $1");
-        command.Parameters.AddWithValue(WorkerSilence);
+        command.Parameters.AddWithValue(AliveWorkers.Silence);
         var alive = (long)(await command.ExecuteScalarAsync(cancellationToken))!;
         return alive == 0
-            ? (false, "No worker was seen within the last 30 seconds: start one; until then experiments wait.")
-            : (true, $"{alive} {(alive == 1 ? "worker was" : "workers were")} seen within the last 30 seconds.");
+            ? (false, $"No worker was seen within the last {AliveWorkers.SilenceInWords}: start one; until then experiments wait.")
+            : (true, $"{alive} {(alive == 1 ? "worker was" : "workers were")} seen within the last {AliveWorkers.SilenceInWords}.");
     }
 }

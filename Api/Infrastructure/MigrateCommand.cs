@@ -11,9 +11,9 @@ internal static class MigrateCommand
     public static async Task<int> RunAsync(string[] settings)
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = settings, ContentRootPath = AppContext.BaseDirectory });
-        if (StartUp.FindMissingSetting(builder.Configuration) is { } missing)
-            return StartUp.Refuse(missing);
-        builder.Services.AddDatabase(builder.Configuration).AddJobQueue(createTables: true);
+        if (builder.Services.TryAddDatabase(builder.Configuration) is { } wrong)
+            return StartUp.Refuse(wrong);
+        builder.Services.AddJobQueue(createTables: true);
         using var host = builder.Build();
         await using var scope = host.Services.CreateAsyncScope();
         try

@@ -11,6 +11,12 @@ namespace MlExperiments.Api.Infrastructure;
 /// <param name="Response">What the call answers when it succeeds.</param>
 internal sealed record Examples(string? Request, string? Response);
 
+/// <summary>A further example, for an answer that differs from the usual one.</summary>
+internal sealed record StatusExample(int Status, string Response);
+
+/// <summary>What a call takes as multipart/form-data, which its handler reads by itself.</summary>
+internal sealed record FormBody(Type Type);
+
 /// <summary>The description of the service: <c>/swagger/v1/swagger.json</c>, and the page over it at <c>/swagger</c>.</summary>
 internal static class OpenApi
 {
@@ -19,6 +25,15 @@ internal static class OpenApi
     public static TBuilder WithExamples<TBuilder>(this TBuilder builder, string? request = null, string? response = null)
         where TBuilder : IEndpointConventionBuilder =>
         builder.WithMetadata(new Examples(request, response));
+
+    public static TBuilder WithExample<TBuilder>(this TBuilder builder, int status, string response)
+        where TBuilder : IEndpointConventionBuilder =>
+        builder.WithMetadata(new StatusExample(status, response));
+
+    /// <summary>Declares a multipart/form-data body. Routing doesn't look at it: the handler refuses another body in words of its own.</summary>
+    public static TBuilder TakesForm<TBuilder, TForm>(this TBuilder builder)
+        where TBuilder : IEndpointConventionBuilder =>
+        builder.WithMetadata(new FormBody(typeof(TForm)));
 
     /// <summary>Declares the errors that a caller of this endpoint can cause or meet, besides those of every endpoint.</summary>
     public static TBuilder Fails<TBuilder>(this TBuilder builder, params int[] statuses)

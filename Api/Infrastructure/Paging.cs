@@ -5,6 +5,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 
@@ -16,7 +17,7 @@ public sealed class PageQuery
     public const int DefaultLimit = 50;
     public const int MaxLimit = 500;
 
-    [FromQuery(Name = "limit"), Range(1, MaxLimit), DefaultValue(DefaultLimit)]
+    [FromQuery(Name = "limit"), Range(1, MaxLimit, ErrorMessage = "limit is 1 to 500."), DefaultValue(DefaultLimit)]
     [Description("How many items at most, 1 to 500.")]
     public int? Limit { get; init; }
 
@@ -50,7 +51,11 @@ internal static class Cursor
     private const int ChecksumLength = 6;
 
     // Infinity and NaN are sort keys too.
-    private static readonly JsonSerializerOptions Options = new() { NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private static readonly JsonSerializerOptions Options = new() 
+    {
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        Converters = { new UtcConverter() },
+    };
 
     /// <param name="list">Everything that decides the list's order and content.</param>
     /// <param name="position">The last item's sort key.</param>
@@ -73,14 +78,40 @@ internal static class Cursor
             var bytes = Base64Url.DecodeFromChars(page.Cursor);
             if (bytes.Length > ChecksumLength && bytes.AsSpan(0, ChecksumLength).SequenceEqual(Checksum(list, bytes.AsSpan(ChecksumLength))))
             {
-                position = JsonSerializer.Deserialize<T>(bytes.AsSpan(ChecksumLength), Options);
-                return true;
+                position = Read<T>(bytes.AsSpan(ChecksumLength));
+                if (position is not null)
+                    return true;
             }
         }
 
         problem = Problems.Invalid(
             "cursor", "This cursor does not belong to this list with these filters and this order: start again without one.");
         return false;
+    }
+
+    /// <summary>Null where it is no position: the checksum is no secret.</summary>
+    private static T? Read<T>(ReadOnlySpan<byte> payload)
+        where T : class
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<T>(payload, Options) is { } position && position.ToString()?.Contains('\0', StringComparison.Ordinal) != true
+                ? position
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The database compares times in UTC only.</summary>
+    private sealed class UtcConverter : JsonConverter<DateTimeOffset>
+    {
+        public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.TryGetDateTimeOffset(out var time) ? time.ToUniversalTime() : throw new JsonException();
+
+        public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) => writer.WriteStringValue(value);
     }
 
     private static ReadOnlySpan<byte> Checksum(string list, ReadOnlySpan<byte> payload) =>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace MlExperiments.Api.Infrastructure;
@@ -6,6 +7,8 @@ namespace MlExperiments.Api.Infrastructure;
 /// <summary>Every error is an RFC 9457 problem that says what happened and what to do.</summary>
 internal static class Problems
 {
+    private const int MaxErrors = 20;
+
     public static IServiceCollection AddProblems(this IServiceCollection services)
     {
         services.AddProblemDetails(options => options.CustomizeProblemDetails = context =>
@@ -35,8 +38,9 @@ internal static class Problems
 
     public static ValidationProblem Invalid(string field, string message) => Invalid(new Dictionary<string, string[]> { [field] = [message] });
 
+    /// <summary>Names the first <see cref="MaxErrors"/>: whoever has more is helped as much by these.</summary>
     public static ValidationProblem Invalid(IDictionary<string, string[]> errors) =>
-        TypedResults.ValidationProblem(errors, InvalidDetail(errors));
+        TypedResults.ValidationProblem(errors.Take(MaxErrors).ToDictionary(), InvalidDetail(errors));
 
     public static ProblemHttpResult Unavailable(HttpContext context, string detail, TimeSpan retryAfter) =>
         Later(context, StatusCodes.Status503ServiceUnavailable, detail, retryAfter);
@@ -46,9 +50,14 @@ internal static class Problems
 
     /// <summary>The first error in the detail, for those who only read that.</summary>
     private static string InvalidDetail(IDictionary<string, string[]> errors) =>
-        errors.Count == 1 ? errors.Values.First()[0] : $"{errors.Count} fields are wrong; see errors.";
+        errors.Count switch
+        {
+            1 => errors.Values.First()[0],
+            > MaxErrors => $"{errors.Count} fields are wrong; errors names the first {MaxErrors}.",
+            _ => $"{errors.Count} fields are wrong; see errors.",
+        };
 
-    private static ProblemHttpResult Later(HttpContext context, int status, string detail, TimeSpan retryAfter)
+    public static ProblemHttpResult Later(HttpContext context, int status, string detail, TimeSpan retryAfter)
     {
         context.Response.Headers.RetryAfter = ((int)Math.Ceiling(retryAfter.TotalSeconds)).ToString();
         return TypedResults.Problem(detail, statusCode: status);
@@ -66,11 +75,22 @@ internal static class Problems
                 $"{request.Path} does not take {request.Method}; it takes {context.Response.Headers.Allow}.",
             StatusCodes.Status415UnsupportedMediaType =>
                 $"The body's content type is {request.ContentType ?? "not given"}; /swagger shows the one that this call takes (mostly application/json).",
-            StatusCodes.Status413PayloadTooLarge => "The body is larger than this call takes.",
+            StatusCodes.Status413PayloadTooLarge => TooLarge(context),
             _ => null,
         };
         return TypedResults.Problem(detail, statusCode: context.Response.StatusCode);
     }
+
+    /// <summary>For a call that takes a form and got something else.</summary>
+    public static ProblemHttpResult NoForm(HttpRequest request) => TypedResults.Problem(
+        $"The body's content type is {request.ContentType ?? "not given"}; this call takes multipart/form-data, as curl sends it with -F.",
+        statusCode: StatusCodes.Status415UnsupportedMediaType);
+
+    /// <summary>For a body beyond the call's limit.</summary>
+    public static string TooLarge(HttpContext context) =>
+        context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize is { } limit
+            ? $"The body is longer than the {limit} bytes that this call takes: send less, in several calls."
+            : "The body is longer than this call takes: send less, in several calls.";
 
     /// <summary><c>InputSize.Width</c> to <c>inputSize.width</c>.</summary>
     private static string CamelCase(string path) =>

@@ -22,9 +22,15 @@ internal static class Security
     public static string? AddSecurity(this WebApplicationBuilder builder)
     {
         var addresses = ListeningAddresses(builder.Configuration);
+        if (addresses.Find(address => BindingAddress.Parse(address).Port > IPEndPoint.MaxPort) is { } beyond)
+            return $"The address {beyond} has no port of 0 to {IPEndPoint.MaxPort}.";
         if (addresses.Count == 0)
             builder.WebHost.UseUrls(DefaultAddress);
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = RequestChecks.MaxJsonBytes;
+        });
 
         var key = builder.Configuration[$"{SecurityOptions.Section}:{nameof(SecurityOptions.ApiKey)}"];
         builder.Services.AddOptions<SecurityOptions>().BindConfiguration(SecurityOptions.Section).ValidateDataAnnotations();
@@ -33,24 +39,29 @@ internal static class Security
             return addresses.FirstOrDefault(address => !IsLoopback(address)) is { } open
                 ? $"The address {open} can be reached from other machines, and there is no API key: {HowTo}, or listen on {DefaultAddress} only."
                 : null;
+        // Anything else would be cut off or changed on its way in a header.
+        if (key.Any(letter => letter is <= ' ' or > '~'))
+            return $"The API key has blanks or characters beyond ASCII: {HowTo}.";
         return key.Length < SecurityOptions.MinApiKeyLength ? $"The API key is too short: {HowTo}." : null;
     }
 
-    /// <summary>The addresses as the host's settings name them; none means the default.</summary>
+    /// <summary>
+    /// Every address that the host's settings name; none means the default. All of them, although some settings override others: which do is
+    /// the server's affair and depends on a further setting.
+    /// </summary>
     internal static List<string> ListeningAddresses(IConfiguration configuration)
     {
-        var endpoints = configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(endpoint => endpoint["Url"]).OfType<string>().ToList();
-        if (endpoints.Count > 0)
-            return endpoints;
-        if (configuration["urls"] is { Length: > 0 } urls)
-            return [.. urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
+        var urls = Words("urls");
         return
         [
-            .. Ports("http_ports").Select(port => $"http://*:{port}"),
-            .. Ports("https_ports").Select(port => $"https://*:{port}"),
+            .. configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(endpoint => endpoint["Url"]).OfType<string>(),
+            .. urls,
+            // Ports alone give way to addresses always.
+            .. urls.Length > 0 ? [] : Words("http_ports").Select(port => $"http://*:{port}"),
+            .. urls.Length > 0 ? [] : Words("https_ports").Select(port => $"https://*:{port}"),
         ];
 
-        string[] Ports(string name) =>
+        string[] Words(string name) =>
             configuration[name]?.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
     }
 

@@ -1,17 +1,51 @@
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.Options;
+using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Imaging;
 using MlExperiments.Shared.Queue;
+using Npgsql;
 
 namespace MlExperiments.Api.Infrastructure;
 
 /// <summary>What must hold before the first request; what doesn't is said in one sentence instead of a stack trace.</summary>
-internal static class StartUp
+internal static partial class StartUp
 {
-    /// <summary>Returns what the configuration lacks, or null.</summary>
-    public static string? FindMissingSetting(IConfiguration configuration) =>
-        string.IsNullOrWhiteSpace(configuration.GetConnectionString(Database.ConnectionName))
-            ? $"There is no database to connect to: set ConnectionStrings__{Database.ConnectionName}, for example to \"Host=127.0.0.1;Database=mlexperiments;Username=mlexperiments\"."
-            : null;
+    /// <summary>Registers the database; returns what is wrong with its connection string, or null.</summary>
+    public static string? TryAddDatabase(this IServiceCollection services, IConfiguration configuration)
+    {
+        try
+        {
+            services.AddDatabase(configuration);
+            _ = new NpgsqlConnectionStringBuilder(configuration.GetConnectionString(Database.ConnectionName));
+            return null;
+        }
+        catch (InvalidOperationException exception)
+        {
+            return exception.Message;
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException)
+        {
+            return $"ConnectionStrings__{Database.ConnectionName} is no connection string: {exception.Message}";
+        }
+    }
+
+    /// <summary>What a setting that only shows when it is used comes to, as one sentence; null for what is a mistake of ours.</summary>
+    public static string? Sentence(Exception exception) => exception switch
+    {
+        OptionsValidationException options => string.Join(" ", options.Failures.Select(failure => Annotated().Match(failure) is { Success: true } wrong
+            ? $"The setting {options.OptionsType.Name.Replace("Options", "", StringComparison.Ordinal)}__{wrong.Groups["member"].Value} is wrong: {wrong.Groups["error"].Value}"
+            : failure)),
+        InvalidOperationException when Unconvertible().Match(exception.Message) is { Success: true } wrong =>
+            $"The setting {wrong.Groups["path"].Value.Replace(":", "__", StringComparison.Ordinal)} is \"{wrong.Groups["value"].Value}\", which is of the wrong kind.",
+        FormatException when exception.Message.StartsWith("Invalid url", StringComparison.Ordinal) => $"The address to listen on is no address. {exception.Message}",
+        InvalidOperationException { Source: { } source } when source.StartsWith("Microsoft.AspNetCore.Server.Kestrel", StringComparison.Ordinal)
+            || source.StartsWith("Microsoft.Extensions.Logging", StringComparison.Ordinal) => $"A setting is wrong: {exception.Message.Split('\n')[0]}",
+        // A port that is taken, an address that this machine doesn't have, a port that needs other rights.
+        IOException or SocketException => $"The service can't listen there: {exception.Message}",
+        _ => null,
+    };
 
     /// <summary>Returns what keeps this build from serving, or null.</summary>
     public static async Task<string?> FindProblemAsync(IServiceProvider services)
@@ -20,6 +54,8 @@ internal static class StartUp
         try
         {
             ImageDecoder.EnsureAvailable();
+            if (await FindBlobProblemAsync(services) is { } problem)
+                return problem;
             await Database.CheckVersionAsync(scope.ServiceProvider.GetRequiredService<ExperimentsDbContext>(), CancellationToken.None);
             await scope.ServiceProvider.GetRequiredService<IJobQueue>().CheckVersionAsync(CancellationToken.None);
             return null;
@@ -33,6 +69,26 @@ internal static class StartUp
             return $"PostgreSQL can't be reached: {DatabaseErrors.Reason(exception)} Check ConnectionStrings__{Database.ConnectionName} and that the server runs.";
         }
     }
+
+    private static async Task<string?> FindBlobProblemAsync(IServiceProvider services)
+    {
+        try
+        {
+            await services.GetRequiredService<IBlobStore>().ProbeAsync(CancellationToken.None);
+            return null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            var folder = Path.GetFullPath(services.GetRequiredService<IOptions<BlobOptions>>().Value.Folder);
+            return $"The folder for blobs, {folder}, can't be used: {exception.Message} Set {BlobOptions.Section}__{nameof(BlobOptions.Folder)} to one that the service may write to.";
+        }
+    }
+
+    [GeneratedRegex("^Failed to convert configuration value (?:'(?<value>.*)' )?at '(?<path>[^']*)'")]
+    private static partial Regex Unconvertible();
+
+    [GeneratedRegex("^DataAnnotation validation failed for '.*' members: '(?<member>.*)' with the error: '(?<error>.*)'\\.$")]
+    private static partial Regex Annotated();
 
     /// <summary>Says why there is no service; the exit code of the process.</summary>
     public static int Refuse(string reason)

@@ -8,6 +8,14 @@ internal static class StatusCounts
 {
     public static IEnumerable<string> Names => Enum.GetValues<ExperimentStatus>().Select(Name);
 
+    /// <summary>Exactly a name, so that neither a number nor several words pass for one.</summary>
+    public static bool TryParse(string word, out ExperimentStatus status)
+    {
+        var found = Enum.GetValues<ExperimentStatus>().Where(candidate => Name(candidate).Equals(word, StringComparison.OrdinalIgnoreCase)).ToList();
+        status = found.FirstOrDefault();
+        return found.Count == 1;
+    }
+
     public static string Name(ExperimentStatus status) => JsonNamingPolicy.CamelCase.ConvertName(status.ToString());
 
     public static IReadOnlyDictionary<string, int> All(IReadOnlyDictionary<ExperimentStatus, int> counts) =>

@@ -38,7 +38,7 @@ public sealed record InputSize
 
 /// <summary>A model as lists show it.</summary>
 /// <param name="ExperimentCount">Experiments of all states.</param>
-/// <param name="BestAccuracy">Best validation accuracy on the newest data set version, 0 to 1; null until an experiment is completed.</param>
+/// <param name="BestAccuracy">Best validation accuracy on the newest data set version that has a completed experiment, 0 to 1; null until an experiment is completed.</param>
 /// <param name="BestExperimentId">The experiment that has it.</param>
 public sealed record ModelResponse(
     Guid Id,
@@ -52,7 +52,7 @@ public sealed record ModelResponse(
 
 /// <summary>A model with what it holds.</summary>
 /// <param name="ExperimentCount">Experiments of all states.</param>
-/// <param name="BestAccuracy">Best validation accuracy on the newest data set version, 0 to 1; null until an experiment is completed.</param>
+/// <param name="BestAccuracy">Best validation accuracy on the newest data set version that has a completed experiment, 0 to 1; null until an experiment is completed.</param>
 /// <param name="BestExperimentId">The experiment that has it.</param>
 /// <param name="Images">By the split that their upload named.</param>
 /// <param name="Classes">By label, in alphabetical order.</param>

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
+using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Shared.Data;
 using Npgsql;
@@ -26,7 +27,7 @@ internal static class ModelsEndpoints
         group.MapPost("/", CreateModel)
             .WithSummary("Creates a model: a named learning problem, to be filled with images")
             .WithExamples("""{"name": "Digits", "inputSize": {"width": 28, "height": 28, "channels": 1}}""", DetailExample)
-            .Fails(400, 409, 415);
+            .Fails(400, 409, 413, 415);
         group.MapGet("/", ListModels)
             .WithSummary("Lists the models")
             .WithExamples(response: "{\"items\": [{" + Example + "}], \"nextCursor\": null}")
@@ -38,19 +39,21 @@ internal static class ModelsEndpoints
         group.MapPatch("/{id:guid}", RenameModel)
             .WithSummary("Renames a model")
             .WithExamples("""{"name": "Handwritten digits"}""", DetailExample)
-            .Fails(400, 404, 409, 415);
+            .Fails(400, 404, 409, 413, 415);
         group.MapDelete("/{id:guid}", DeleteModel)
             .WithSummary("Deletes a model with its images, experiments and results; workers that train it stop by themselves")
             .WithExamples()
             .Fails(404);
     }
 
-    private static async Task<Results<Created<ModelDetail>, ProblemHttpResult>> CreateModel(
-        CreateModelRequest request, ExperimentsDbContext db, TimeProvider clock, CancellationToken cancellationToken)
+    private static async Task<Results<Created<ModelDetail>, ValidationProblem, ProblemHttpResult>> CreateModel(
+        CreateModelRequest request, ExperimentsDbContext db, NpgsqlDataSource database, TimeProvider clock, CancellationToken cancellationToken)
     {
         var size = request.InputSize ?? new InputSize();
         var id = Guid.CreateVersion7();
-        var name = request.Name!.Trim();
+        var name = await Texts.NormalizeAsync(database, request.Name!.Trim(), cancellationToken);
+        if (Texts.Problem(name, Model.MaxNameLength) is { } problem)
+            return Problems.Invalid("name", $"A name has {problem}.");
         var inserted = await db.Database.ExecuteSqlAsync(
             $"""
             INSERT INTO models (id, name, input_width, input_height, input_channels, trainer, next_experiment_number, created_at)
@@ -73,22 +76,26 @@ internal static class ModelsEndpoints
         if (!Cursor.TryDecode<Position>(page, list, out var after, out var problem))
             return problem;
         var models = db.Models.AsNoTracking();
+        // The database's lower(), on both sides: its letters are not .NET's.
+        if (order == "name" && after is { Name: { } name })
+            models = models.Where(model => string.Compare(model.Name.ToLower(), EF.Parameter(name).ToLower()) > 0);
         models = order == "name"
-            ? models.Where(model => after == null || string.Compare(model.Name.ToLower(), after.Name) > 0)
-                .OrderBy(model => model.Name.ToLower())
+            ? models.OrderBy(model => model.Name.ToLower())
             : models.Where(model => after == null || model.CreatedAt < after.CreatedAt || (model.CreatedAt == after.CreatedAt && model.Id < after.Id))
                 .OrderByDescending(model => model.CreatedAt).ThenByDescending(model => model.Id);
         var items = await Summaries(db, models).Take(page.Size + 1).ToListAsync(cancellationToken);
-        return TypedResults.Ok(Pages.Cut(items, page, list, last => new Position(last.CreatedAt, last.Id, last.Name.ToLowerInvariant())));
+        return TypedResults.Ok(Pages.Cut(items, page, list, last => new Position(last.CreatedAt, last.Id, last.Name)));
     }
 
     private static async Task<Results<Ok<ModelDetail>, ProblemHttpResult>> GetModel(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken) =>
         await FindAsync(db, id, cancellationToken) is { } model ? TypedResults.Ok(model) : Problems.NotFound("model", id);
 
-    private static async Task<Results<Ok<ModelDetail>, ProblemHttpResult>> RenameModel(
-        Guid id, RenameModelRequest request, ExperimentsDbContext db, CancellationToken cancellationToken)
+    private static async Task<Results<Ok<ModelDetail>, ValidationProblem, ProblemHttpResult>> RenameModel(
+        Guid id, RenameModelRequest request, ExperimentsDbContext db, NpgsqlDataSource database, CancellationToken cancellationToken)
     {
-        var name = request.Name!.Trim();
+        var name = await Texts.NormalizeAsync(database, request.Name!.Trim(), cancellationToken);
+        if (Texts.Problem(name, Model.MaxNameLength) is { } problem)
+            return Problems.Invalid("name", $"A name has {problem}.");
         try
         {
             await db.Models.Where(model => model.Id == id)
@@ -99,7 +106,7 @@ internal static class ModelsEndpoints
             return NameIsTaken(name);
         }
 
-        return await GetModel(id, db, cancellationToken);
+        return await FindAsync(db, id, cancellationToken) is { } model ? TypedResults.Ok(model) : Problems.NotFound("model", id);
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteModel(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken)
@@ -114,19 +121,22 @@ internal static class ModelsEndpoints
     private static ProblemHttpResult NameIsTaken(string name) =>
         Problems.Conflict($"There is a model named \"{name}\" already: choose another name.");
 
-    private static IQueryable<ModelResponse> Summaries(ExperimentsDbContext db, IQueryable<Model> models) =>
-        from model in models
-        let best = db.DataSetVersions.Where(version => version.ModelId == model.Id).OrderByDescending(version => version.CreatedAt)
-            .Select(version => version.BestExperimentId).FirstOrDefault()
-        select new ModelResponse(
-            model.Id,
-            model.Name,
-            new InputSize { Width = model.InputWidth, Height = model.InputHeight, Channels = model.InputChannels },
-            model.Trainer,
-            model.NextExperimentNumber - 1,
-            db.Experiments.Where(experiment => experiment.Id == best).Select(experiment => experiment.Accuracy).FirstOrDefault(),
-            best,
-            model.CreatedAt);
+    private static IQueryable<ModelResponse> Summaries(ExperimentsDbContext db, IQueryable<Model> models)
+    {
+        var versions = BestExperiments.Versions(db);
+        return
+            from model in models
+            let best = versions.Where(version => version.ModelId == model.Id).Select(version => version.BestExperimentId).FirstOrDefault()
+            select new ModelResponse(
+                model.Id,
+                model.Name,
+                new InputSize { Width = model.InputWidth, Height = model.InputHeight, Channels = model.InputChannels },
+                model.Trainer,
+                model.NextExperimentNumber - 1,
+                db.Experiments.Where(experiment => experiment.Id == best).Select(experiment => experiment.Accuracy).FirstOrDefault(),
+                best,
+                model.CreatedAt);
+    }
 
     private static async Task<ModelDetail?> FindAsync(ExperimentsDbContext db, Guid id, CancellationToken cancellationToken)
     {
@@ -149,5 +159,5 @@ internal static class ModelsEndpoints
         int Of(ImageSplit split) => images.Where(image => image.Split == split).Sum(image => image.Count);
     }
 
-    private sealed record Position(DateTimeOffset CreatedAt, Guid Id, string Name);
+    private sealed record Position(DateTimeOffset CreatedAt, Guid Id, string? Name);
 }

@@ -4,21 +4,21 @@ using MlExperiments.Shared.Data;
 namespace MlExperiments.Api.Predictions;
 
 /// <summary>What an image shows, as an experiment's weights see it.</summary>
-/// <param name="Label">The most probable class.</param>
-/// <param name="Confidence">Its probability, 0 to 1.</param>
-/// <param name="Probabilities">Of every class, most probable first.</param>
-/// <param name="ExperimentId">The experiment whose weights answered.</param>
+/// <param name="Status"><c>waiting</c> for a worker, <c>running</c> on one, <c>completed</c> or <c>failed</c>.</param>
+/// <param name="Label">The most probable class; null unless completed.</param>
+/// <param name="Confidence">Its probability, 0 to 1; null unless completed.</param>
+/// <param name="Probabilities">Of every class, most probable first; empty unless completed.</param>
+/// <param name="ExperimentId">The experiment whose weights answer.</param>
 /// <param name="Parameters">That experiment's parameters.</param>
+/// <param name="Error">Why it failed; null unless it did.</param>
 public sealed record PredictionResponse(
     Guid Id,
-    string Label,
-    double Confidence,
+    PredictionStatus Status,
+    string? Label,
+    double? Confidence,
     IReadOnlyList<ClassProbability> Probabilities,
     Guid ExperimentId,
-    ExperimentParameters Parameters);
+    ExperimentParameters Parameters,
+    string? Error);
 
 public sealed record ClassProbability(string Label, double Probability);
-
-/// <summary>A prediction that is not answered yet.</summary>
-/// <param name="Status"><c>waiting</c> for a worker, or <c>running</c> on one.</param>
-public sealed record PendingPrediction(Guid Id, PredictionStatus Status);

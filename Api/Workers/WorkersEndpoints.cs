@@ -88,5 +88,5 @@ internal static class WorkersEndpoints
     }
 
     private static Task<List<Guid>> AliveAsync(ExperimentsDbContext db, CancellationToken cancellationToken) => db.Database.SqlQuery<Guid>(
-        $"SELECT id AS \"Value\" FROM workers WHERE stopped_at IS NULL AND last_seen_at > now() - interval '30 seconds'").ToListAsync(cancellationToken);
+        $"SELECT id AS \"Value\" FROM workers WHERE stopped_at IS NULL AND last_seen_at > now() - {AliveWorkers.Silence}").ToListAsync(cancellationToken);
 }

@@ -56,7 +56,8 @@ public sealed class ParameterDefinition
         if (Type == typeof(string))
             read = value.ValueKind == JsonValueKind.String ? value.GetString() : null;
         else if (value.ValueKind == JsonValueKind.Number)
-            read = Type == typeof(double) ? value.GetDouble() : ReadWhole(value);
+            // Plus zero: -0.0 becomes 0.0, which is the same training and has the same fingerprint.
+            read = Type == typeof(double) ? value.GetDouble() + 0.0 : ReadWhole(value);
         error = read is null ? $"{Name} is {Kind}." : Check(read);
         return error is null ? read : null;
     }

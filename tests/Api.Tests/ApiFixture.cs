@@ -28,12 +28,17 @@ public abstract class ApiFixture
     /// <summary>Further configuration of the service under test.</summary>
     protected virtual IEnumerable<KeyValuePair<string, string>> Settings => [];
 
+    /// <summary>Further parts of the service under test, which replace its own.</summary>
+    protected virtual void Replace(IServiceCollection services)
+    {
+    }
+
     [OneTimeSetUp]
     public async Task StartAsync()
     {
         Database = await TestDatabase.CreateAsync();
         await MigrateQueueAsync(Database.ConnectionString);
-        _host = new ApiHost(Database.ConnectionString, Settings);
+        _host = new ApiHost(Database.ConnectionString, Settings, Replace);
         Client = _host.CreateClient();
     }
 
@@ -90,10 +95,12 @@ internal sealed class ApiHost : WebApplicationFactory<Program>
 {
     private readonly string _connectionString;
     private readonly IEnumerable<KeyValuePair<string, string>> _settings;
+    private readonly Action<IServiceCollection> _replace;
     private readonly string _blobs = Directory.CreateTempSubdirectory("mlexperiments-api-").FullName;
 
-    public ApiHost(string connectionString, IEnumerable<KeyValuePair<string, string>> settings)
+    public ApiHost(string connectionString, IEnumerable<KeyValuePair<string, string>> settings, Action<IServiceCollection> replace)
     {
+        _replace = replace;
         _connectionString = connectionString;
         _settings = settings;
         UseKestrel(0);
@@ -104,6 +111,7 @@ internal sealed class ApiHost : WebApplicationFactory<Program>
         builder.UseEnvironment("Production");
         builder.UseSetting("Logging:LogLevel:Default", "Warning");
         builder.ConfigureServices(services => services.AddSingleton<ILoggerProvider, ErrorsToTestOutput>());
+        builder.ConfigureServices(_replace);
         builder.UseSetting($"ConnectionStrings:{Shared.Data.Database.ConnectionName}", _connectionString);
         builder.UseSetting("Blobs:Folder", _blobs);
         foreach (var (key, value) in _settings)

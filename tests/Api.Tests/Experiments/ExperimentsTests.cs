@@ -7,6 +7,8 @@ namespace MlExperiments.Api.Tests.Experiments;
 
 public sealed class ExperimentsTests : ApiFixture
 {
+    private static readonly string[] Life = ["draft", "queued", "running", "completed", "paused", "cancelled", "failed", "pruned"];
+
     [TestCase("number", "asc")]
     [TestCase("number", "desc")]
     [TestCase("accuracy", "asc")]
@@ -15,7 +17,14 @@ public sealed class ExperimentsTests : ApiFixture
     [TestCase("loss", "asc")]
     [TestCase("loss", "desc")]
     [TestCase("durationSeconds", "desc")]
+    [TestCase("meanSquaredError", "asc")]
+    [TestCase("savedSeconds", "desc")]
+    [TestCase("createdAt", "asc")]
     [TestCase("createdAt", "desc")]
+    [TestCase("startedAt", "asc")]
+    [TestCase("finishedAt", "desc")]
+    [TestCase("status", "asc")]
+    [TestCase("name", "desc")]
     [TestCase("learningRate", "desc")]
     [TestCase("layers", "asc")]
     [TestCase("steps", "desc")]
@@ -27,13 +36,17 @@ public sealed class ExperimentsTests : ApiFixture
         for (var index = 0; index < 8; index++)
             await Database.CompleteAsync(ids[index], index % 3 / 4.0, index % 2 == 0 ? 0.5 : null, loss: index == 1 ? double.NaN : index == 2 ? double.PositiveInfinity : index / 2);
 
+        // Not in the order of the numbers, nor all different.
+        await Database.ExecuteAsync(
+            "UPDATE experiments SET created_at = created_at + (number * 7 % 11) * interval '1 s', started_at = started_at + (number % 3) * interval '1 s' WHERE model_id = $1", model);
+
         var whole = await ItemsAsync($"/api/models/{model}/experiments?sort={sort}&order={order}&limit=500");
         var paged = await ItemsAsync($"/api/models/{model}/experiments?sort={sort}&order={order}&limit=4");
 
         Assert.That(paged.Select(Id), Is.EqualTo(whole.Select(Id)));
         Assert.That(whole.Select(Id), Is.EquivalentTo(ids));
         var keys = whole.Select(item => item.TryGetProperty(sort, out var own) ? own : item.GetProperty("parameters").GetProperty(sort))
-            .Select(value => value.ValueKind == JsonValueKind.Null ? null : (IComparable)(value.ValueKind == JsonValueKind.Number ? value.GetDouble() : value.GetString()!)).ToList();
+            .Select(value => value.ValueKind == JsonValueKind.Null ? null : (IComparable)(value.ValueKind == JsonValueKind.Number ? value.GetDouble() : sort == "status" ? Array.IndexOf(Life, value.GetString()) : value.GetString()!)).ToList();
         var values = keys.TakeWhile(key => key is not null).ToList();
         Assert.That(keys.Skip(values.Count), Is.All.Null, "nulls come last");
         Assert.That(values, order == "asc" ? Is.Ordered : Is.Ordered.Descending);
@@ -48,6 +61,8 @@ public sealed class ExperimentsTests : ApiFixture
 
         Assert.That((await ItemsAsync($"/api/models/{model}/experiments?status=completed&limit=9")).Select(Id), Is.EqualTo(new[] { ids[3] }));
         Assert.That(await ItemsAsync($"/api/models/{model}/experiments?status=completed&status=queued&limit=500"), Has.Count.EqualTo(27));
+        Assert.That(await ItemsAsync($"/api/models/{model}/experiments?status=queued,running&limit=500"), Has.Count.EqualTo(26));
+        Assert.That(await ItemsAsync($"/api/models/{model}/experiments?status=running&status=draft,Failed&limit=500"), Is.Empty);
         Assert.That(await ItemsAsync($"/api/models/{model}/experiments?studyId={study}&limit=500"), Has.Count.EqualTo(27));
         Assert.That(await ItemsAsync($"/api/models/{model}/experiments?studyId={Guid.NewGuid()}&limit=500"), Is.Empty);
     }
@@ -57,6 +72,10 @@ public sealed class ExperimentsTests : ApiFixture
     [TestCase("order=up", "order")]
     [TestCase("status=done", "status")]
     [TestCase("status=1", "status")]
+    [TestCase("status=queued,done", "status")]
+    [TestCase("status=queued|running", "status")]
+    [TestCase("status=", "status")]
+    [TestCase("states=queued", "states")]
     [TestCase("studyId=1", "studyId")]
     [TestCase("limit=1000", "limit")]
     [TestCase("cursor=x", "cursor")]
@@ -142,7 +161,13 @@ public sealed class ExperimentsTests : ApiFixture
 
         Assert.That(await response.Content.ReadAsByteArrayAsync(), Is.EqualTo(new byte[] { 1, 2, 3 }));
         Assert.That(response.Content.Headers.ContentDisposition?.FileName, Is.EqualTo("experiment-1.safetensors"));
-        await ProblemAsync(await Client.GetAsync($"/api/experiments/{ids[1]}/weights"), HttpStatusCode.Conflict);
+        using var head = await Client.SendAsync(new HttpRequestMessage(HttpMethod.Head, $"/api/experiments/{ids[0]}/weights"));
+        Assert.That(head.StatusCode, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That(head.Content.Headers.ContentLength, Is.EqualTo(3));
+        Assert.That(head.Headers.ETag, Is.EqualTo(response.Headers.ETag));
+        Assert.That(await head.Content.ReadAsByteArrayAsync(), Is.Empty);
+        var problem = await ProblemAsync(await Client.GetAsync($"/api/experiments/{ids[1]}/weights"), HttpStatusCode.Gone);
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("backup"));
     }
 
     [Test]
@@ -161,6 +186,35 @@ public sealed class ExperimentsTests : ApiFixture
         Assert.That(best.GetProperty("testAccuracy").GetDouble(), Is.EqualTo(0.8));
         Assert.That(best.GetProperty("experiments").EnumerateArray().Select(Id), Is.EqualTo(new[] { ids[1], ids[2], ids[0] }));
         Assert.That((await JsonAsync(await Client.GetAsync($"/api/models/{model}"))).GetProperty("bestAccuracy").GetDouble(), Is.EqualTo(0.9));
+    }
+
+    [Test]
+    public async Task Best_AfterMoreImages_StaysUntilThereIsOneOnThem()
+    {
+        var (model, ids) = await GenerateAsync();
+        await Database.CompleteAsync(ids[0], 0.9);
+        await Database.ExecuteAsync("UPDATE images SET label = '1' WHERE model_id = $1 AND label = '0'", model);
+
+        // An epoch of these images is more steps than an experiment may have.
+        await InvalidAsync(
+            await PostRawAsync($"/api/models/{model}/experiments", """{"fixed": {"epochs": 100000, "learningRate": 0.1, "layers": 1, "batchSize": 1}}"""), "fixed.epochs");
+
+        Assert.That(await Database.ScalarAsync<long>("SELECT count(*) FROM data_set_versions WHERE model_id = $1", model), Is.EqualTo(1));
+        var study = await JsonAsync(await Client.PostAsync($"/api/models/{model}/experiments", null));
+        var newer = Id(study.GetProperty("experiments")[0]);
+        await AssertBestAsync(ids[0], 0.9);
+        await Database.CompleteAsync(newer, 0.7);
+        await AssertBestAsync(newer, 0.7);
+
+        async Task AssertBestAsync(Guid id, double accuracy)
+        {
+            var best = await JsonAsync(await Client.GetAsync($"/api/models/{model}/best"));
+            var detail = await JsonAsync(await Client.GetAsync($"/api/models/{model}"));
+            Assert.That(best.GetProperty("experimentId").GetGuid(), Is.EqualTo(id));
+            Assert.That(best.GetProperty("experiments").EnumerateArray().Select(Id), Is.EqualTo(new[] { id }));
+            Assert.That(detail.GetProperty("bestExperimentId").GetGuid(), Is.EqualTo(id));
+            Assert.That(detail.GetProperty("bestAccuracy").GetDouble(), Is.EqualTo(accuracy));
+        }
     }
 
     [Test]

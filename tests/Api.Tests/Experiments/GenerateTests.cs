@@ -198,6 +198,43 @@ public sealed class GenerateTests : ApiFixture
     public async Task Generate_WithAWrongField_NamesIt(string body, string field) =>
         await InvalidAsync(await PostRawAsync($"/api/models/{await Database.ModelAsync()}/experiments", body), field);
 
+    [Test]
+    public async Task Generate_WithAnythingInTheQuery_IsRefused()
+    {
+        var model = await Database.ModelAsync();
+
+        var problem = await InvalidAsync(await Client.PostAsync($"/api/models/{model}/experiments?start=false", null), "start");
+
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("this call takes nothing"));
+        Assert.That(await Database.ScalarAsync<long>("SELECT count(*) FROM experiments WHERE model_id = $1", model), Is.Zero);
+    }
+
+    [Test]
+    public async Task Generate_WithTooMuch_IsRefusedBeforeItIsRead()
+    {
+        var path = $"/api/models/{await Database.ModelAsync()}/experiments";
+        var many = string.Join(',', Enumerable.Repeat("99", 10_001));
+
+        await InvalidAsync(await PostRawAsync(path, $$"""{"space": {"learningRate": [{{many}}]} }"""), "space.learningRate");
+        await InvalidAsync(await PostRawAsync(path, $$"""{"space": { {{string.Join(',', Enumerable.Range(0, 100).Select(index => $"\"p{index}\": [1]"))}} } }"""), "space");
+        var problem = await ProblemAsync(await PostRawAsync(path, $$"""{"space": {"learningRate": [{{many[..^3]}}]}, "fixed": {"layers": 1, "steps": 1} }"""), HttpStatusCode.BadRequest);
+        Assert.That(problem.GetProperty("errors").EnumerateObject().Count(), Is.EqualTo(20));
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("10000 fields are wrong"));
+        problem = await ProblemAsync(await PostRawAsync(path, new string(' ', 1024 * 1024) + "{}"), HttpStatusCode.RequestEntityTooLarge);
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("1048576 bytes"));
+    }
+
+    [Test]
+    public async Task Generate_WithMinusZero_IsZero()
+    {
+        var path = $"/api/models/{await Database.ModelAsync()}/experiments";
+        await PostRawAsync(path, """{"fixed": {"learningRate": 0.1, "layers": 1, "steps": 1, "dropout": 0}}""");
+
+        var study = await JsonAsync(await PostRawAsync(path, """{"fixed": {"learningRate": 0.1, "layers": 1, "steps": 1, "dropout": -0.0}}"""));
+
+        Assert.That(study.GetProperty("existing").GetArrayLength(), Is.EqualTo(1));
+    }
+
     [TestCase(1_000)]
     [TestCase(10_000)]
     public async Task Generate_Many_AnswersThemAll(int count)

@@ -75,21 +75,21 @@ public sealed class DataSetVersionsTests : ImagesFixture
     {
         await using var db = Database.NewContext();
         var model = await NewModelAsync(images);
-        var (version, missing) = await DataSetVersions.CurrentAsync(db, Blobs, await db.Models.SingleAsync(row => row.Id == model), default);
-        Assert.That(version, Is.Null);
+        var (manifest, missing) = await DataSetVersions.ReadManifestAsync(db, model, default);
+        Assert.That(manifest, Is.Null);
         Assert.That(missing, Does.Contain(reason));
     }
 
     [Test]
-    public async Task Current_ModelDeletedMeanwhile_SaysSo()
+    public async Task Keep_ModelDeletedMeanwhile_IsNull()
     {
         await using var db = Database.NewContext();
         var id = await NewModelAsync(images: 5);
         var model = await db.Models.SingleAsync(row => row.Id == id);
         // What is read first is read; the version's row is what comes too late.
         await using var other = Database.NewContext();
-        var (_, reason) = await DataSetVersions.CurrentAsync(db, new DeletingStore(Blobs, other, id), model, default);
-        Assert.That(reason, Does.Contain("deleted"));
+        var (manifest, _) = await DataSetVersions.ReadManifestAsync(db, id, default);
+        Assert.That(await DataSetVersions.KeepAsync(db, new DeletingStore(Blobs, other, id), model, manifest!, default), Is.Null);
     }
 
     private async Task<Guid> NewModelAsync(int images)
@@ -103,9 +103,9 @@ public sealed class DataSetVersionsTests : ImagesFixture
     private async Task<DataSetVersion> CurrentAsync(Guid id)
     {
         await using var db = Database.NewContext();
-        var (version, reason) = await DataSetVersions.CurrentAsync(db, Blobs, await db.Models.SingleAsync(model => model.Id == id), default);
+        var (manifest, reason) = await DataSetVersions.ReadManifestAsync(db, id, default);
         Assert.That(reason, Is.Null);
-        return version!;
+        return (await DataSetVersions.KeepAsync(db, Blobs, await db.Models.SingleAsync(model => model.Id == id), manifest!, default))!;
     }
 
     /// <summary>Deletes the model at the moment when the manifest is stored.</summary>

@@ -128,6 +128,47 @@ public sealed class UploadTests : ImagesFixture
     }
 
     [Test]
+    public async Task Files_AsAFieldWithoutAFile_SaySo()
+    {
+        var model = await NewModelAsync();
+        var empty = await InvalidAsync(await PostAsync(model, ("label", "cat"), ("files", "")), "files");
+        var text = await InvalidAsync(await PostAsync(model, ("label", "cat"), ("files", "a.png")), "files");
+        Assert.That(empty.GetProperty("detail").GetString(), Does.Contain("has no files"));
+        Assert.That(text.GetProperty("detail").GetString(), Does.Contain("is text here"));
+        Assert.That((await UploadAsync(model, ("label", "cat"), ("files", ""), ("a.png", Png(1)))).Accepted, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task Zip_WithoutAnyFile_IsRefusedWithTheReason()
+    {
+        var answer = await UploadAsync(await NewModelAsync(), ("empty.zip", Zip()), ("junk.zip", Zip(("__MACOSX/x", Text("x")), ("cat/", []))));
+        Assert.That(answer.Counts, Is.EqualTo((0, 0, 2)));
+        Assert.That(answer.Refused.Select(refusal => refusal.Reason), Is.All.EqualTo("the zip has no files in it"));
+    }
+
+    [Test]
+    public async Task Label_InAnotherNormalForm_IsTheSame()
+    {
+        var model = await NewModelAsync();
+        await UploadAsync(model, ("label", "cafe\u0301"), ("a.png", Png(1)));
+        var answer = await UploadAsync(model, ("label", "caf\u00e9"), ("a.png", Png(1)));
+        Assert.That(answer.Counts, Is.EqualTo((0, 1, 0)));
+        Assert.That(await ListAsync(model, "label=cafe%CC%81"), Has.Count.EqualTo(1));
+    }
+
+    [TestCase("\u200b")]
+    [TestCase("\u3164")]
+    [TestCase("a\u202eb")]
+    [TestCase("a\ufdd0")]
+    [TestCase("a\u0007b")]
+    public async Task Label_ThatNobodyCanRead_IsRefused(string label) =>
+        await InvalidAsync(await PostAsync(await NewModelAsync(), ("label", label), ("a.png", Png(1))), "label");
+
+    [Test]
+    public async Task Label_Of200Emoji_Fits() =>
+        Assert.That((await UploadAsync(await NewModelAsync(), ("label", string.Concat(Enumerable.Repeat("\U0001F600", 200))), ("a.png", Png(1)))).Accepted, Is.EqualTo(1));
+
+    [Test]
     public async Task Body_CutShort_IsABadRequest()
     {
         using var form = Form(("label", "cat"), ("a.png", Png(1)));

@@ -45,6 +45,14 @@ public sealed class AccessControlTests : ApiFixture
     public void Address_Configured_IsLoopbackOnlyWhereNobodyElseReachesIt(string address, bool loopback) =>
         Assert.That(Security.IsLoopback(address), Is.EqualTo(loopback));
 
+    [Test]
+    public void Addresses_OfSeveralSettings_AreAllSeen() => Assert.That(
+        Security.ListeningAddresses(new ConfigurationManager
+        {
+            ["urls"] = "http://0.0.0.0:1", ["Kestrel:Endpoints:Own:Url"] = "http://127.0.0.1:2", ["PREFERHOSTINGURLS"] = "true",
+        }),
+        Is.EquivalentTo(new[] { "http://0.0.0.0:1", "http://127.0.0.1:2" }));
+
     [TestCase("urls", "http://127.0.0.1:1;http://0.0.0.0:2", new[] { "http://127.0.0.1:1", "http://0.0.0.0:2" })]
     [TestCase("http_ports", "8080", new[] { "http://*:8080" })]
     [TestCase("Kestrel:Endpoints:Open:Url", "http://0.0.0.0:3", new[] { "http://0.0.0.0:3" })]

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using MlExperiments.Shared.Imaging;
+using MlExperiments.Testing;
 using Npgsql;
 
 namespace MlExperiments.Api.Tests.Predictions;
@@ -63,24 +64,37 @@ public sealed class PredictionsTests : ApiFixture
         Assert.That((await Client.GetAsync(response.Headers.Location)).StatusCode, Is.EqualTo(HttpStatusCode.Accepted));
         var id = pending.GetProperty("id").GetGuid();
         await Database.ExecuteAsync("UPDATE predictions SET status = 'failed', error = 'out of memory', finished_at = now() WHERE id = $1", id);
-        var problem = await ProblemAsync(await Client.GetAsync(response.Headers.Location), HttpStatusCode.InternalServerError);
-        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("out of memory"));
+        var failed = await Client.GetAsync(response.Headers.Location);
+        Assert.That(failed.StatusCode, Is.EqualTo(HttpStatusCode.OK));
+        var prediction = await JsonAsync(failed);
+        Assert.That(prediction.GetProperty("status").GetString(), Is.EqualTo("failed"));
+        Assert.That(prediction.GetProperty("error").GetString(), Is.EqualTo("out of memory"));
     }
 
     [Test]
     public async Task Predict_WhoseNotificationIsLost_IsAnsweredFromItsRow()
     {
-        var answering = Client.PostAsync($"/api/models/{_model}/predictions", Form(Digit()));
-        Guid? id = null;
-        for (var deadline = Stopwatch.StartNew(); id is null && deadline.Elapsed < TimeSpan.FromSeconds(5);)
-        {
-            await using var command = Database.DataSource.CreateCommand(
-                "UPDATE predictions SET status = 'completed', probabilities = '{0.1, 0.7, 0.2}' WHERE status = 'waiting' AND experiment_id = $1 RETURNING id");
-            command.Parameters.AddWithValue(_best);
-            id = (Guid?)await command.ExecuteScalarAsync();
-        }
+        Assert.That((await AnsweredAsync("status = 'completed', probabilities = '{0.1, 0.7, 0.2}'")).StatusCode, Is.EqualTo(HttpStatusCode.OK));
+    }
 
-        Assert.That((await answering).StatusCode, Is.EqualTo(HttpStatusCode.OK));
+    [TestCase("status = 'failed', error = 'The trainer ran out of memory.'", "ran out of memory")]
+    [TestCase("status = 'completed', probabilities = '{NaN, NaN, NaN}'", "diverged")]
+    public async Task Predict_ThatFailsWhileItIsWaitedFor_Gives409WithTheReason(string change, string reason)
+    {
+        var problem = await ProblemAsync(await AnsweredAsync(change), HttpStatusCode.Conflict);
+
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain(reason));
+    }
+
+    /// <summary>Predicts, and changes the row as soon as it is there, without a notification.</summary>
+    private async Task<HttpResponseMessage> AnsweredAsync(string change)
+    {
+        var answering = Client.PostAsync($"/api/models/{_model}/predictions", Form(Digit()));
+        await Eventually.IsTrueAsync(
+            "the prediction to be asked",
+            TimeSpan.FromSeconds(10),
+            async () => await Database.ExecuteAsync($"UPDATE predictions SET {change} WHERE status = 'waiting' AND experiment_id = $1", _best) == 1);
+        return await answering.WaitAsync(TimeSpan.FromSeconds(10));
     }
 
     [Test]
@@ -99,11 +113,23 @@ public sealed class PredictionsTests : ApiFixture
 
         await InvalidAsync(await Client.PostAsync(path, Form([1, 2, 3])), "image");
         await InvalidAsync(await Client.PostAsync(path, Form([])), "image");
-        await InvalidAsync(await Client.PostAsync(path, new MultipartFormDataContent { { new StringContent("x"), "picture" } }), "image");
+        await InvalidAsync(await Client.PostAsync(path, new MultipartFormDataContent { { new StringContent("x"), "picture" } }), "image", "picture");
         await InvalidAsync(await Client.PostAsync(path, Form(Digit(), Guid.NewGuid().ToString())), "experimentId");
         await InvalidAsync(await Client.PostAsync(path, Form(Digit(), "best")), "experimentId");
         await InvalidAsync(await Client.PostAsync(path + "?wait=31", Form(Digit())), "wait");
-        await ProblemAsync(await PostRawAsync(path, "{}"), HttpStatusCode.UnsupportedMediaType);
+        await InvalidAsync(await Client.PostAsync(path, new MultipartFormDataContent { { new StringContent("x"), "image" } }), "image");
+        await InvalidAsync(await Client.PostAsync(path, With(Form(Digit()), "picture", "x")), "picture");
+        await InvalidAsync(await Client.PostAsync(path, With(Form(Digit()), "image", "x")), "image");
+        await InvalidAsync(await Client.PostAsync(path + "?experimentId=" + _best, Form(Digit())), "experimentId");
+        var two = Form(Digit());
+        two.Add(new ByteArrayContent(Digit()), "image", "second.png");
+        var problem = await InvalidAsync(await Client.PostAsync(path, two), "image");
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("here are 2"));
+        Assert.That((await Client.PostAsync(path + "?wait=0", Form(Digit(), ""))).StatusCode, Is.EqualTo(HttpStatusCode.Accepted), "empty is absent");
+        problem = await ProblemAsync(await PostRawAsync(path, "{}"), HttpStatusCode.UnsupportedMediaType);
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("takes multipart/form-data"));
+        problem = await ProblemAsync(await Client.PostAsync(path, CutShort()), HttpStatusCode.BadRequest);
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("cut short"));
         await ProblemAsync(await Client.PostAsync($"/api/models/{Guid.NewGuid()}/predictions", Form(Digit())), HttpStatusCode.NotFound);
     }
 
@@ -132,11 +158,24 @@ public sealed class PredictionsTests : ApiFixture
         """,
         id);
 
-    private static MultipartFormDataContent Form(byte[] image, string? _experiment = null)
+    private static ByteArrayContent CutShort()
+    {
+        var content = new ByteArrayContent("--x\r\nContent-Disposition: form-data; name=image; filename=a.png\r\n\r\nabc"u8.ToArray());
+        content.Headers.TryAddWithoutValidation("Content-Type", "multipart/form-data; boundary=x");
+        return content;
+    }
+
+    private static MultipartFormDataContent With(MultipartFormDataContent form, string name, string value)
+    {
+        form.Add(new StringContent(value), name);
+        return form;
+    }
+
+    private static MultipartFormDataContent Form(byte[] image, string? experiment = null)
     {
         var form = new MultipartFormDataContent { { new ByteArrayContent(image), "image", "digit.png" } };
-        if (_experiment is not null)
-            form.Add(new StringContent(_experiment), "experimentId");
+        if (experiment is not null)
+            form.Add(new StringContent(experiment), "experimentId");
         return form;
     }
 
