@@ -4,7 +4,9 @@ namespace MlExperiments.Shared.Contracts;
 
 // The line protocol between a worker's slot and its trainer, a child process: one JSON object a line, commands on
 // standard input, events on standard output, free text for the log on standard error. A trainer that reads the end of
-// its input stops; SIGINT and SIGTERM, which a terminal and a service manager send to all of a group, it survives. Paths are local files; the trainer only creates files below the command's OutputDirectory.
+// its input stops; SIGINT and SIGTERM, which a terminal and a service manager send to all of a group, it survives. A
+// reader reports a line that is no object of a known type, and goes on with the next. Paths are local files; the trainer
+// only creates files below the command's OutputDirectory.
 
 /// <summary>What a slot tells its trainer.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
