@@ -34,11 +34,12 @@ public sealed class PredictionsTests : ApiFixture
 
         var clock = Stopwatch.StartNew();
         var answering = Client.PostAsync($"/api/models/{_model}/predictions", Form(Digit()));
-        await worker.WaitAsync();
-        var id = await asked.Task;
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        await worker.WaitAsync(deadline.Token);
+        var id = await asked.Task.WaitAsync(deadline.Token);
         Assert.That(await Database.ScalarAsync<byte[]>("SELECT pixels FROM predictions WHERE id = $1", id), Has.Length.EqualTo(784));
         await AnswerAsync(id);
-        var response = await answering;
+        var response = await answering.WaitAsync(deadline.Token);
         var prediction = await JsonAsync(response);
 
         Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK), prediction.ToString());
