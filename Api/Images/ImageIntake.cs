@@ -19,11 +19,11 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
     // One transaction for so many images; a full pack may end it sooner.
     private const int TransactionImages = 5000;
 
-    private readonly List<Candidate> batch = [];
-    private readonly Dictionary<Sha256Key, NewImage> packed = [];
-    private readonly Dictionary<string, string> normalized = new(StringComparer.Ordinal);
-    private readonly byte[] pixels = new byte[model.InputShape.Size];
-    private long batchBytes;
+    private readonly List<Candidate> _batch = [];
+    private readonly Dictionary<Sha256Key, NewImage> _packed = [];
+    private readonly Dictionary<string, string> _normalized = new(StringComparer.Ordinal);
+    private readonly byte[] _pixels = new byte[model.InputShape.Size];
+    private long _batchBytes;
 
     /// <summary>True once the model is found to be deleted: nothing is taken in any more.</summary>
     public bool ModelIsGone { get; private set; }
@@ -32,8 +32,8 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
     /// <param name="length">Bytes of the image in it.</param>
     public async Task AddAsync(string fileName, string label, ImageSplit split, byte[] rented, int length, CancellationToken cancellationToken)
     {
-        if (!normalized.TryGetValue(label, out var normal))
-            normalized.Add(label, normal = await rows.NormalizeAsync(label, cancellationToken));
+        if (!_normalized.TryGetValue(label, out var normal))
+            _normalized.Add(label, normal = await rows.NormalizeAsync(label, cancellationToken));
         if (Labels.Problem(normal) is { } problem)
         {
             ArrayPool<byte>.Shared.Return(rented);
@@ -41,9 +41,9 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
             return;
         }
 
-        batch.Add(new Candidate(fileName, normal, split, rented, length));
-        batchBytes += length;
-        if (batch.Count >= BatchImages || batchBytes >= BatchBytes)
+        _batch.Add(new Candidate(fileName, normal, split, rented, length));
+        _batchBytes += length;
+        if (_batch.Count >= BatchImages || _batchBytes >= BatchBytes)
             await TakeBatchAsync(cancellationToken);
     }
 
@@ -58,21 +58,21 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
     {
         try
         {
-            if (batch.Count == 0 || ModelIsGone)
+            if (_batch.Count == 0 || ModelIsGone)
                 return;
-            var hashes = batch.Select(candidate => SHA256.HashData(candidate.Bytes)).ToArray();
+            var hashes = _batch.Select(candidate => SHA256.HashData(candidate.Bytes)).ToArray();
             var known = await rows.FindAsync(model.Id, hashes, cancellationToken);
-            for (var at = 0; at < batch.Count; at++)
-                await TakeAsync(batch[at], hashes[at], known, cancellationToken);
-            if (packed.Count >= TransactionImages)
+            for (var at = 0; at < _batch.Count; at++)
+                await TakeAsync(_batch[at], hashes[at], known, cancellationToken);
+            if (_packed.Count >= TransactionImages)
                 await StoreAsync(cancellationToken);
         }
         finally
         {
-            foreach (var candidate in batch)
+            foreach (var candidate in _batch)
                 ArrayPool<byte>.Shared.Return(candidate.Rented);
-            batch.Clear();
-            batchBytes = 0;
+            _batch.Clear();
+            _batchBytes = 0;
         }
     }
 
@@ -86,13 +86,13 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
             return;
         }
 
-        if (packed.TryGetValue(key, out var earlier))
+        if (_packed.TryGetValue(key, out var earlier))
         {
             tally.Repeat(candidate.FileName, candidate.Label, candidate.Split, earlier.Label, earlier.Split);
             return;
         }
 
-        if (!ImageDecoder.TryDecode(candidate.Bytes, model.InputShape, pixels, out var reason)
+        if (!ImageDecoder.TryDecode(candidate.Bytes, model.InputShape, _pixels, out var reason)
             || !ImageDecoder.TryIdentify(candidate.Bytes, out var info, out reason))
         {
             tally.Refuse(candidate.FileName, reason);
@@ -102,13 +102,13 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
         if (!packs.TryAppend(candidate.Bytes, out var offset))
         {
             // Stored now, these have to be known to the rest of the batch, which was looked up before.
-            foreach (var (hash, image) in packed)
+            foreach (var (hash, image) in _packed)
                 known.TryAdd(hash, new KnownImage(image.Label, image.Split));
             await StoreAsync(cancellationToken);
             packs.TryAppend(candidate.Bytes, out offset);
         }
 
-        packed.Add(key, new NewImage(
+        _packed.Add(key, new NewImage(
             ids.Next(),
             sha256,
             candidate.Label,
@@ -123,20 +123,20 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
 
     private async Task StoreAsync(CancellationToken cancellationToken)
     {
-        if (packed.Count == 0 || ModelIsGone)
+        if (_packed.Count == 0 || ModelIsGone)
             return;
         var pack = await packs.CompleteAsync(cancellationToken);
-        if (await rows.InsertAsync(model.Id, pack, packed.Values, cancellationToken) is not { } inserted)
+        if (await rows.InsertAsync(model.Id, pack, _packed.Values, cancellationToken) is not { } inserted)
         {
             ModelIsGone = true;
             return;
         }
 
         tally.Accepted += inserted.Count;
-        if (inserted.Count < packed.Count)
+        if (inserted.Count < _packed.Count)
         {
             // Another upload was faster with these.
-            var others = packed.Where(entry => !inserted.Contains(entry.Key)).Select(entry => entry.Value).ToList();
+            var others = _packed.Where(entry => !inserted.Contains(entry.Key)).Select(entry => entry.Value).ToList();
             var known = await rows.FindAsync(model.Id, [.. others.Select(image => image.Sha256)], cancellationToken);
             foreach (var image in others)
             {
@@ -147,7 +147,7 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
             }
         }
 
-        packed.Clear();
+        _packed.Clear();
     }
 
     private readonly record struct Candidate(string FileName, string Label, ImageSplit Split, byte[] Rented, int Length)

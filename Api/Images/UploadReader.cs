@@ -19,10 +19,10 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
     private const string LabelField = "label";
     private const string SplitField = "split";
 
-    private readonly List<Spooled> waiting = [];
-    private string? label;
-    private ImageSplit? split;
-    private int files;
+    private readonly List<Spooled> _waiting = [];
+    private string? _label;
+    private ImageSplit? _split;
+    private int _files;
 
     /// <summary>Takes the whole upload in.</summary>
     /// <returns>Null, or else the field that is wrong and why, as a sentence; what was taken in before stays.</returns>
@@ -42,13 +42,13 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
                 return wrong;
             }
 
-            if (label is not null && split is not null)
+            if (_label is not null && _split is not null)
                 await TakeWaitingAsync(cancellationToken);
         }
 
-        if (files == 0)
+        if (_files == 0)
             return (FilesField, "The upload has no files: send images, or a zip of them, as form files named \"files\".");
-        if (label is null && waiting.FirstOrDefault(file => file is { IsZip: false, Refusal: null }) is { } unlabelled)
+        if (_label is null && _waiting.FirstOrDefault(file => file is { IsZip: false, Refusal: null }) is { } unlabelled)
             return (LabelField, $"{unlabelled.Name} needs a label: send one for all images in a form field named \"label\", or upload a zip with a folder for each class.");
         await TakeWaitingAsync(cancellationToken);
         await intake.CompleteAsync(cancellationToken);
@@ -81,16 +81,16 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
             case LabelField:
                 if (Labels.Problem(value) is { } problem)
                     return (LabelField, problem);
-                if (label is not null && label != value)
+                if (_label is not null && _label != value)
                     return (LabelField, "An upload has one label for all of its images: send another upload for another label, or a zip.");
-                label = value;
+                _label = value;
                 return null;
             case SplitField:
                 if (!SplitWords.TryParse(value, out var parsed))
                     return (SplitField, "split is train, validation or test.");
-                if (split is not null && split != parsed)
+                if (_split is not null && _split != parsed)
                     return (SplitField, "An upload has one split for all of its images: send another upload for another split, or a zip.");
-                split = parsed;
+                _split = parsed;
                 return null;
             default:
                 return (name, $"The field \"{name}\" is not known here; an upload has files, label and split.");
@@ -108,7 +108,7 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
             var count = await section.Body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
             if (count == 0 && name.Length == 0)
                 return null;
-            if (++files > options.MaxEntries)
+            if (++_files > options.MaxEntries)
                 return (FilesField, $"An upload has at most {options.MaxEntries} files: send the rest in another.");
             var isZip = buffer.AsSpan(0, count) is [(byte)'P', (byte)'K', 3 or 5, 4 or 6, ..];
             string? refusal = null;
@@ -121,7 +121,7 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
                     spool.Append(buffer.AsSpan(0, count));
             }
 
-            waiting.Add(new Spooled(name, start, spool.Length - start, isZip, refusal));
+            _waiting.Add(new Spooled(name, start, spool.Length - start, isZip, refusal));
             return null;
         }
         finally
@@ -132,17 +132,17 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
 
     private async Task TakeWaitingAsync(CancellationToken cancellationToken)
     {
-        foreach (var file in waiting)
+        foreach (var file in _waiting)
         {
             if (file.Refusal is not null)
                 tally.Refuse(file.Name, file.Refusal);
             else if (file.IsZip)
-                await new ZipUpload(options, spool, intake, tally).TakeAsync(file.Name, file.Start, file.Length, split ?? ImageSplit.Train, cancellationToken);
+                await new ZipUpload(options, spool, intake, tally).TakeAsync(file.Name, file.Start, file.Length, _split ?? ImageSplit.Train, cancellationToken);
             else
                 await TakeImageAsync(file, cancellationToken);
         }
 
-        waiting.Clear();
+        _waiting.Clear();
         spool.Clear();
     }
 
@@ -152,7 +152,7 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
         var bytes = ArrayPool<byte>.Shared.Rent(length);
         await using (var stream = spool.OpenRead(file.Start, length))
             await stream.ReadExactlyAsync(bytes.AsMemory(0, length), cancellationToken);
-        await intake.AddAsync(file.Name, label!, split ?? ImageSplit.Train, bytes, length, cancellationToken);
+        await intake.AddAsync(file.Name, _label!, _split ?? ImageSplit.Train, bytes, length, cancellationToken);
     }
 
     public static string TooLong(UploadOptions options) => $"it is longer than {options.MaxImageBytes} bytes, the most that one image may have";

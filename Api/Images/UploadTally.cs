@@ -7,17 +7,17 @@ internal sealed class UploadTally
 {
     private const int MostNamed = 1000;
 
-    private readonly List<RefusedFile> refused = [];
-    private int refusedCount;
+    private readonly List<RefusedFile> _refused = [];
+    private int _refusedCount;
 
     public int Accepted { get; set; }
     public int Duplicates { get; private set; }
 
     public void Refuse(string file, string reason)
     {
-        refusedCount++;
-        if (refused.Count < MostNamed)
-            refused.Add(new RefusedFile(Labels.FileName(file), reason));
+        _refusedCount++;
+        if (_refused.Count < MostNamed)
+            _refused.Add(new RefusedFile(Labels.FileName(file), reason));
     }
 
     /// <summary>Tells the same image again from one that is said to be something else.</summary>
@@ -31,5 +31,5 @@ internal sealed class UploadTally
             Duplicates++;
     }
 
-    public UploadResponse ToResponse() => new(Accepted, Duplicates, refused, refusedCount);
+    public UploadResponse ToResponse() => new(Accepted, Duplicates, _refused, _refusedCount);
 }

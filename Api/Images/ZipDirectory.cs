@@ -26,30 +26,30 @@ internal sealed class ZipDirectory
 
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    private readonly TemporaryFile file;
-    private readonly long start;
-    private readonly long length;
-    private readonly long directory;
-    private readonly long directoryLength;
+    private readonly TemporaryFile _file;
+    private readonly long _start;
+    private readonly long _length;
+    private readonly long _directory;
+    private readonly long _directoryLength;
 
     /// <param name="start">Where in the file the zip begins.</param>
     /// <param name="length">Bytes of the zip.</param>
     /// <exception cref="InvalidDataException">It has no directory; the message says why, in words for people.</exception>
     public ZipDirectory(TemporaryFile file, long start, long length)
     {
-        (this.file, this.start, this.length) = (file, start, length);
-        var tail = Read(Math.Max(0, length - EndLength - ushort.MaxValue), (int)Math.Min(length, EndLength + ushort.MaxValue));
+        (_file, _start, _length) = (file, start, length);
+        var tail = Read(Math.Max(0, _length - EndLength - ushort.MaxValue), (int)Math.Min(_length, EndLength + ushort.MaxValue));
         var at = FindEnd(tail);
         if (at < 0)
             throw new InvalidDataException("the zip has no end: it was cut short or is damaged");
         var end = tail.AsSpan(at);
-        var endPosition = length - tail.Length + at;
+        var endPosition = _length - tail.Length + at;
         if (BinaryPrimitives.ReadUInt32LittleEndian(end[4..]) is not (0 or uint.MaxValue))
             throw new InvalidDataException("the zip is one of several parts; pack it as one");
         Count = BinaryPrimitives.ReadUInt16LittleEndian(end[10..]);
-        directoryLength = BinaryPrimitives.ReadUInt32LittleEndian(end[12..]);
-        directory = BinaryPrimitives.ReadUInt32LittleEndian(end[16..]);
-        if ((Count == ushort.MaxValue || directoryLength == uint.MaxValue || directory == uint.MaxValue) && endPosition >= Zip64LocatorLength)
+        _directoryLength = BinaryPrimitives.ReadUInt32LittleEndian(end[12..]);
+        _directory = BinaryPrimitives.ReadUInt32LittleEndian(end[16..]);
+        if ((Count == ushort.MaxValue || _directoryLength == uint.MaxValue || _directory == uint.MaxValue) && endPosition >= Zip64LocatorLength)
         {
             var locator = Read(endPosition - Zip64LocatorLength, Zip64LocatorLength);
             if (locator.AsSpan().StartsWith("PK\x06\x07"u8))
@@ -58,12 +58,12 @@ internal sealed class ZipDirectory
                 if (!end64.StartsWith("PK\x06\x06"u8))
                     throw Damaged();
                 Count = BinaryPrimitives.ReadInt64LittleEndian(end64[32..]);
-                directoryLength = BinaryPrimitives.ReadInt64LittleEndian(end64[40..]);
-                directory = BinaryPrimitives.ReadInt64LittleEndian(end64[48..]);
+                _directoryLength = BinaryPrimitives.ReadInt64LittleEndian(end64[40..]);
+                _directory = BinaryPrimitives.ReadInt64LittleEndian(end64[48..]);
             }
         }
 
-        if (Count < 0 || directory < 0 || directoryLength < 0 || directory > endPosition || directoryLength > endPosition - directory)
+        if (Count < 0 || _directory < 0 || _directoryLength < 0 || _directory > endPosition || _directoryLength > endPosition - _directory)
             throw Damaged();
     }
 
@@ -73,7 +73,7 @@ internal sealed class ZipDirectory
     /// <exception cref="InvalidDataException">The directory is damaged from there on.</exception>
     public IEnumerable<ZipEntry> Entries()
     {
-        using var stream = new BufferedStream(file.OpenRead(start + directory, directoryLength), 64 * 1024);
+        using var stream = new BufferedStream(_file.OpenRead(_start + _directory, _directoryLength), 64 * 1024);
         var header = new byte[HeaderLength];
         var rest = Array.Empty<byte>();
         for (long number = 0; number < Count; number++)
@@ -99,16 +99,16 @@ internal sealed class ZipDirectory
             return "it is encrypted";
         if (entry.Method is not (Stored or Deflated))
             return $"it is packed with method {entry.Method}; stored and deflated entries can be read";
-        if (entry.Position > length - LocalHeaderLength)
+        if (entry.Position > _length - LocalHeaderLength)
             return "the zip is damaged where it should be";
         var header = Read(entry.Position, LocalHeaderLength).AsSpan();
         var data = entry.Position + LocalHeaderLength
             + BinaryPrimitives.ReadUInt16LittleEndian(header[26..]) + BinaryPrimitives.ReadUInt16LittleEndian(header[28..]);
-        if (!header.StartsWith("PK\x03\x04"u8) || data > length || entry.PackedLength > length - data)
+        if (!header.StartsWith("PK\x03\x04"u8) || data > _length || entry.PackedLength > _length - data)
             return "the zip is damaged where it should be";
         try
         {
-            using var packed = file.OpenRead(start + data, entry.PackedLength);
+            using var packed = _file.OpenRead(_start + data, entry.PackedLength);
             using var stream = entry.Method == Stored ? packed : new DeflateStream(packed, CompressionMode.Decompress);
             // One byte more than it says is as wrong as one less, and how archives that unpack to terabytes begin.
             return stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false) == bytes.Length && stream.ReadByte() < 0
@@ -192,10 +192,10 @@ internal sealed class ZipDirectory
 
     private byte[] Read(long position, int count)
     {
-        if (position < 0 || position > length - count)
+        if (position < 0 || position > _length - count)
             throw Damaged();
         var bytes = new byte[count];
-        using var stream = file.OpenRead(start + position, count);
+        using var stream = _file.OpenRead(_start + position, count);
         stream.ReadExactly(bytes);
         return bytes;
     }

@@ -10,20 +10,20 @@ internal sealed class ZipLayout
 {
     private static readonly string[] JunkFiles = [".DS_Store", "Thumbs.db", "desktop.ini"];
 
-    private string? commonFolder;
-    private bool hasCommonFolder = true;
-    private int fewestFolders = int.MaxValue;
-    private int mostFolders;
+    private string? _commonFolder;
+    private bool _hasCommonFolder = true;
+    private int _fewestFolders = int.MaxValue;
+    private int _mostFolders;
 
     /// <summary>Takes a path into account.</summary>
     public void Add(string path)
     {
         if (IsJunk(path) || Folders(path) is not { Length: > 0 } folders)
             return;
-        hasCommonFolder &= commonFolder is null || commonFolder == folders[0];
-        commonFolder ??= folders[0];
-        fewestFolders = Math.Min(fewestFolders, folders.Length);
-        mostFolders = Math.Max(mostFolders, folders.Length);
+        _hasCommonFolder &= _commonFolder is null || _commonFolder == folders[0];
+        _commonFolder ??= folders[0];
+        _fewestFolders = Math.Min(_fewestFolders, folders.Length);
+        _mostFolders = Math.Max(_mostFolders, folders.Length);
     }
 
     /// <summary>What systems and programs leave in archives: folders' own entries and files that nobody put there.</summary>
@@ -67,7 +67,7 @@ internal sealed class ZipLayout
 
     // A folder that holds everything wraps, unless it is the only class or the only split.
     private bool IsWrapped =>
-        hasCommonFolder && commonFolder is not null && mostFolders > 1 && (fewestFolders > 2 || !SplitWords.TryParse(commonFolder, out _));
+        _hasCommonFolder && _commonFolder is not null && _mostFolders > 1 && (_fewestFolders > 2 || !SplitWords.TryParse(_commonFolder, out _));
 
     private static string[]? Folders(string path)
     {
