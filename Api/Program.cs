@@ -18,7 +18,7 @@ try
 
     var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
     builder.Logging
-        .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", _ => !isStarting)
+        .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => !isStarting && level >= LogLevel.Information)
         .AddFilter("Microsoft.AspNetCore.Server.Kestrel", level => !isStarting && level >= LogLevel.Warning);
     if (builder.AddSecurity() is { } refusal)
         return StartUp.Refuse(refusal);

@@ -79,7 +79,7 @@ internal static class PredictionsEndpoints
             return Problems.NotFound("model", id);
         // Before the image is read: a crowd is to cost nothing.
         var open = await db.Predictions.Where(prediction => prediction.Status == PredictionStatus.Waiting || prediction.Status == PredictionStatus.Running)
-            .Take(MaxOpen).CountAsync(cancellationToken);
+            .OrderBy(prediction => prediction.CreatedAt).Take(MaxOpen).CountAsync(cancellationToken);
         if (open >= MaxOpen)
             return Problems.TooMany(context, $"{MaxOpen} predictions wait already: try again in a few seconds, or start more workers.", TryAgain);
         var (form, refusal) = await PredictionForms.ReadAsync(context, cancellationToken);

@@ -96,8 +96,9 @@ public sealed class ModelsTests : ApiFixture
     }
 
     [Test]
-    public async Task Create_WithAnotherContentType_Gives415() =>
-        await ProblemAsync(await PostRawAsync("/api/models", "name=a", "application/x-www-form-urlencoded"), HttpStatusCode.UnsupportedMediaType);
+    public async Task Create_WithAnotherContentType_Gives415() => Assert.That(
+        (await ProblemAsync(await PostRawAsync("/api/models", "name=a", "application/x-www-form-urlencoded"), HttpStatusCode.UnsupportedMediaType)).GetProperty("detail").GetString(),
+        Does.Contain("this call takes application/json"));
 
     [Test]
     public async Task Put_OnModels_Gives405() =>
