@@ -9,16 +9,16 @@ using MlExperiments.Api.Workers;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Queue;
 
-if (args is ["migrate", .. var settings])
-    return await MigrateCommand.RunAsync(settings);
-
 // Until it serves, the host's own words, stack traces, are left out: StartUp says the same in a sentence.
 var isStarting = true;
 try
 {
+    if (args is ["migrate", .. var settings])
+        return await MigrateCommand.RunAsync(settings);
+
     var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
     builder.Logging
-        .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", _ => !isStarting)
+        .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => !isStarting && level >= LogLevel.Information)
         .AddFilter("Microsoft.AspNetCore.Server.Kestrel", level => !isStarting && level >= LogLevel.Warning);
     if (builder.AddSecurity() is { } refusal)
         return StartUp.Refuse(refusal);

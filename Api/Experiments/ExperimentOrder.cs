@@ -29,7 +29,7 @@ internal sealed class ExperimentOrder
         _descending = descending;
     }
 
-    public static string Names => string.Join(", ", Results.Concat(Parameters));
+    public static IEnumerable<string> Names => Results.Concat(Parameters);
 
     private static IEnumerable<string> Parameters => ParameterDefinition.All.Keys.Where(name => name != ParameterDefinition.Epochs);
 

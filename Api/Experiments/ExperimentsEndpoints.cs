@@ -57,6 +57,7 @@ internal static class ExperimentsEndpoints
             .WithExamples(response: "{\"experimentId\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": " + ExampleParameters
                 + ", \"accuracy\": 0.989, \"testAccuracy\": 0.9885, \"experiments\": [{\"id\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": "
                 + ExampleParameters + ", \"accuracy\": 0.989}]}")
+            .WithExample(409, "{\"title\": \"Conflict\", \"status\": 409, \"detail\": \"" + BestExperiments.NoneYet + "\"}")
             .Fails(404, 409);
         group.MapGet("/experiments/{id:guid}", GetExperiment)
             .WithSummary("One experiment, with the attempts at training it")
@@ -72,7 +73,11 @@ internal static class ExperimentsEndpoints
         group.MapGet("/experiments/{id:guid}/weights", GetWeights)
             .WithSummary("The trained weights as a safetensors file, which PyTorch loads")
             .WithExamples()
-            .Produces(StatusCodes.Status200OK, contentType: "application/octet-stream")
+            .Produces<Stream>(StatusCodes.Status200OK, "application/octet-stream")
+            .Produces<Stream>(StatusCodes.Status206PartialContent, "application/octet-stream")
+            .Produces(StatusCodes.Status304NotModified)
+            .Produces(StatusCodes.Status416RangeNotSatisfiable)
+            .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The experiment is running: it has weights once it is completed."}""")
             .Fails(404, 409, 410);
     }
 
@@ -80,14 +85,14 @@ internal static class ExperimentsEndpoints
         Guid id,
         [AsParameters] PageQuery page,
         ExperimentsDbContext db,
-        [Description("Only experiments in these statuses: several times, or several with commas between them.")] string[]? status = null,
+        [Words(typeof(StatusCounts)), Description("Only experiments in these statuses: several times, or several with commas between them.")] string[]? status = null,
         [Description("Only experiments of this study.")] Guid? studyId = null,
-        [Description("number (the default), name, status, accuracy, testAccuracy, loss, meanSquaredError, durationSeconds, savedSeconds, createdAt, startedAt, finishedAt, or the name of a parameter. Experiments without a value come last.")] string sort = "number",
+        [Words(typeof(ExperimentOrder)), Description("number (the default), name, status, accuracy, testAccuracy, loss, meanSquaredError, durationSeconds, savedSeconds, createdAt, startedAt, finishedAt, or the name of a parameter. Experiments without a value come last.")] string sort = "number",
         [Description("asc (the default) or desc."), AllowedValues("asc", "desc", ErrorMessage = "order is asc or desc.")] string order = "asc",
         CancellationToken cancellationToken = default)
     {
         if (ExperimentOrder.Find(sort, order == "desc") is not { } sorting)
-            return Problems.Invalid("sort", $"There is no order by {sort}; there are {ExperimentOrder.Names}.");
+            return Problems.Invalid("sort", $"There is no order by {sort}; there are {string.Join(", ", ExperimentOrder.Names)}.");
         var statuses = new HashSet<ExperimentStatus>();
         foreach (var word in (status ?? []).SelectMany(words => words.Split(',', StringSplitOptions.TrimEntries)))
         {

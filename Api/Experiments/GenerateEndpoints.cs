@@ -37,6 +37,9 @@ internal static class GenerateEndpoints
                 """,
                 "{\"id\": \"01980c3f-0a0b-7c0d-8e0f-1a2b3c4d5e6f\", \"name\": \"Learning rates\", \"modelId\": \"01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d\", \"trajectories\": 4, \"experiments\": ["
                 + ExperimentsEndpoints.QueuedExample + "], \"existing\": []}")
+            .WithExample(200, "{\"id\": null, \"name\": null, \"modelId\": \"01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d\", \"trajectories\": 1, \"experiments\": [], \"existing\": ["
+                + ExperimentsEndpoints.QueuedExample + "]}")
+            .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The model has no images: upload some first."}""")
             .Fails(400, 404, 409, 413, 415);
         group.MapPost("/train", TrainDrafts)
             .WithSummary("Queues every draft experiment of the model; none left is no error")

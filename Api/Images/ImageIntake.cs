@@ -7,7 +7,7 @@ using MlExperiments.Shared.Imaging;
 namespace MlExperiments.Api.Images;
 
 /// <summary>
-/// Takes one upload's images into a model: each is hashed, looked up, decoded once to be sure that it can be, and _packed; a pack becomes
+/// Takes one upload's images into a model: each is hashed, looked up, decoded once to be sure that it can be, and packed; a pack becomes
 /// durable, then its rows. What was stored stays when the upload ends early, and sent again it counts as duplicate.
 /// </summary>
 internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs, UploadTally tally, OrderedIds ids)
@@ -101,7 +101,7 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
 
         if (!packs.TryAppend(candidate.Bytes, out var offset))
         {
-            // Stored now, these have to be known to the rest of the _batch, which was looked up before.
+            // Stored now, these have to be known to the rest of the batch, which was looked up before.
             foreach (var (hash, image) in _packed)
                 known.TryAdd(hash, new KnownImage(image.Label, image.Split));
             await StoreAsync(cancellationToken);

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using MlExperiments.Shared.Data;
 
 namespace MlExperiments.Api.Images;
@@ -16,7 +17,7 @@ public sealed record UploadForm
     public string? Label { get; init; }
 
     /// <summary>train (the default), validation or test; a zip's own split folders go before it.</summary>
-    [DefaultValue("train")]
+    [DefaultValue("train"), AllowedValues("train", "validation", "test")]
     public string? Split { get; init; }
 }
 

@@ -38,12 +38,12 @@ internal sealed class ZipDirectory
     public ZipDirectory(TemporaryFile file, long start, long length)
     {
         (_file, _start, _length) = (file, start, length);
-        var tail = Read(Math.Max(0, length - EndLength - ushort.MaxValue), (int)Math.Min(length, EndLength + ushort.MaxValue));
+        var tail = Read(Math.Max(0, _length - EndLength - ushort.MaxValue), (int)Math.Min(_length, EndLength + ushort.MaxValue));
         var at = FindEnd(tail);
         if (at < 0)
             throw new InvalidDataException("the zip has no end: it was cut short or is damaged");
         var end = tail.AsSpan(at);
-        var endPosition = length - tail.Length + at;
+        var endPosition = _length - tail.Length + at;
         if (BinaryPrimitives.ReadUInt32LittleEndian(end[4..]) is not (0 or uint.MaxValue))
             throw new InvalidDataException("the zip is one of several parts; pack it as one");
         Count = BinaryPrimitives.ReadUInt16LittleEndian(end[10..]);

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 using MlExperiments.Api.Workers;
@@ -10,12 +11,13 @@ namespace MlExperiments.Api.Infrastructure;
 
 /// <param name="Status"><c>live</c>, <c>ready</c> or <c>notReady</c>.</param>
 /// <param name="Checks">What was looked at.</param>
-public sealed record HealthReport(string Status, IReadOnlyList<HealthCheck> Checks);
+public sealed record HealthReport([property: AllowedValues("live", "ready", "notReady")] string Status, IReadOnlyList<HealthCheck> Checks);
 
 /// <param name="Name"><c>database</c>, <c>blobs</c> or <c>workers</c>.</param>
 /// <param name="Status"><c>ok</c> or <c>failed</c>.</param>
 /// <param name="Detail">One sentence: what was found, or what to do.</param>
-public sealed record HealthCheck(string Name, string Status, string Detail);
+public sealed record HealthCheck(
+    [property: AllowedValues("database", "blobs", "workers")] string Name, [property: AllowedValues("ok", "failed")] string Status, string Detail);
 
 internal static partial class Health
 {
@@ -34,6 +36,12 @@ internal static partial class Health
                   {"name": "database", "status": "ok", "detail": "Reachable, with this build's schema."},
                   {"name": "blobs", "status": "ok", "detail": "Can be written and read."},
                   {"name": "workers", "status": "ok", "detail": "1 worker was seen within the last 30 seconds."}]}
+                """)
+            .WithExample(503, """
+                {"status": "notReady", "checks": [
+                  {"name": "database", "status": "ok", "detail": "Reachable, with this build's schema."},
+                  {"name": "blobs", "status": "ok", "detail": "Can be written and read."},
+                  {"name": "workers", "status": "failed", "detail": "No worker was seen within the last 30 seconds: start one; until then experiments wait."}]}
                 """)
             .Produces<HealthReport>()
             .Produces<HealthReport>(StatusCodes.Status503ServiceUnavailable);

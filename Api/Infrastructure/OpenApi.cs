@@ -64,10 +64,12 @@ internal static class OpenApi
             });
             options.CustomOperationIds(description => Handler(description)?.Name);
             options.SupportNonNullableReferenceTypes();
-            options.NonNullableReferenceTypesAsRequired();
+            options.UseAllOfToExtendReferenceSchemas();
             foreach (var file in new[] { typeof(OpenApi).Assembly, typeof(Shared.Data.Database).Assembly }
                 .Select(assembly => Path.Combine(AppContext.BaseDirectory, $"{assembly.GetName().Name}.xml")).Where(File.Exists))
                 options.IncludeXmlComments(file);
+            // After the comments, which it changes.
+            options.SchemaFilter<OpenApiSchemas>();
             options.AddSecurityDefinition("apiKey", new OpenApiSecurityScheme
             {
                 Type = SecuritySchemeType.Http,
@@ -102,15 +104,16 @@ internal static class OpenApi
     {
         private static readonly Dictionary<int, (string Title, string Example)> Errors = new()
         {
-            [400] = ("A field is wrong; errors names each one.", """{"title": "One or more validation errors occurred.", "status": 400, "detail": "Give 1 to 500.", "errors": {"limit": ["Give 1 to 500."]}}"""),
+            [400] = ("A field is wrong; errors names each one.", """{"title": "One or more validation errors occurred.", "status": 400, "detail": "limit is 1 to 500.", "errors": {"limit": ["limit is 1 to 500."]}}"""),
             [401] = ("The API key is missing or wrong.", """{"title": "Unauthorized", "status": 401, "detail": "This call needs the API key: send it as \"Authorization: Bearer <key>\" or \"X-Api-Key: <key>\"."}"""),
             [404] = ("There is no such thing.", """{"title": "Not Found", "status": 404, "detail": "There is no model 01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d; it may have been deleted."}"""),
             [409] = ("Not in the current state; detail says what to do first.", """{"title": "Conflict", "status": 409, "detail": "There is a model named \"Digits\" already: choose another name."}"""),
-            [413] = ("The body is too large.", """{"title": "Content Too Large", "status": 413, "detail": "The body is larger than this call takes."}"""),
-            [415] = ("The body is of another content type.", """{"title": "Unsupported Media Type", "status": 415, "detail": "Send the body with the content type that is shown here."}"""),
+            [410] = ("Its file is gone from the blob store.", """{"title": "Gone", "status": 410, "detail": "It is recorded, but its file is gone from the blob store: restore it from a backup."}"""),
+            [413] = ("The body is too large.", """{"title": "Content Too Large", "status": 413, "detail": "The body is longer than the 1048576 bytes that this call takes: send less, in several calls."}"""),
+            [415] = ("The body is of another content type.", """{"title": "Unsupported Media Type", "status": 415, "detail": "The body's content type is text/plain; this call takes application/json."}"""),
             [429] = ("Too much is under way; Retry-After says when to try again.", """{"title": "Too Many Requests", "status": 429, "detail": "1000 predictions wait already: try again in a few seconds."}"""),
-            [500] = ("The service failed; detail says at what.", """{"title": "An error occurred while processing your request.", "status": 500, "detail": "The prediction failed: the trainer ran out of memory."}"""),
-            [503] = ("The database is away; Retry-After says when to try again.", """{"title": "Service Unavailable", "status": 503, "detail": "The database can't be reached at the moment. Nothing was changed; try again in a few seconds."}"""),
+            [507] = ("The service's disk is full.", """{"title": "Insufficient Storage", "status": 507, "detail": "The service's disk is full: free some space, then send this again."}"""),
+            [503] = ("The database or the storage is away; Retry-After says when to try again.", """{"title": "Service Unavailable", "status": 503, "detail": "The database can't be reached at the moment. Nothing was changed; try again in a few seconds."}"""),
         };
 
         public void Apply(OpenApiOperation operation, OperationFilterContext context)
@@ -119,33 +122,64 @@ internal static class OpenApi
             {
                 var described = context.ApiDescription.ParameterDescriptions.FirstOrDefault(candidate => candidate.Name == parameter.Name);
                 parameter.Description ??= Words(described?.ParameterInfo()) ?? Words(described?.PropertyInfo());
+                SetWords(parameter.Schema as OpenApiSchema, described?.ParameterInfo());
                 if (parameter.In == ParameterLocation.Path)
                     parameter.Description ??= "Its id, as lists and Location headers give it.";
             }
 
             operation.Responses ??= [];
             var needsDatabase = context.ApiDescription.RelativePath?.StartsWith("api/", StringComparison.Ordinal) == true;
+            // Any of them refuses what it doesn't know in the query.
+            if (needsDatabase)
+                operation.Responses.TryAdd("400", ProblemResponse(context, typeof(HttpValidationProblemDetails)));
             foreach (var status in needsDatabase ? [401, 503] : Array.Empty<int>())
-                operation.Responses.TryAdd(status.ToString(), new OpenApiResponse
+                operation.Responses.TryAdd(status.ToString(), ProblemResponse(context, typeof(Microsoft.AspNetCore.Mvc.ProblemDetails)));
+
+            var metadata = context.ApiDescription.ActionDescriptor.EndpointMetadata;
+            if (metadata.OfType<FormBody>().LastOrDefault() is { } form)
+                operation.RequestBody = new OpenApiRequestBody
                 {
+                    Required = true,
                     Content = new Dictionary<string, IOpenApiMediaType>
                     {
-                        [Problem] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(typeof(Microsoft.AspNetCore.Mvc.ProblemDetails), context.SchemaRepository) },
+                        ["multipart/form-data"] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(form.Type, context.SchemaRepository) },
                     },
-                });
-
-            var examples = context.ApiDescription.ActionDescriptor.EndpointMetadata.OfType<Examples>().LastOrDefault();
+                };
+            var examples = metadata.OfType<Examples>().LastOrDefault();
             if (examples?.Request is { } request)
                 SetExample(operation.RequestBody?.Content, "application/json", request);
             foreach (var (status, response) in operation.Responses.Where(response => response.Value is OpenApiResponse))
             {
                 if (examples?.Response is { } example && status.StartsWith('2'))
                     SetExample(response.Content, "application/json", example);
-                if (!Errors.TryGetValue(int.Parse(status), out var error) || response.Content?.ContainsKey(Problem) != true)
-                    continue;
-                response.Description = error.Title;
-                SetExample(response.Content, Problem, error.Example);
+                if (Errors.TryGetValue(int.Parse(status), out var error) && response.Content?.ContainsKey(Problem) == true)
+                {
+                    response.Description = error.Title;
+                    SetExample(response.Content, Problem, error.Example);
+                }
             }
+
+            foreach (var example in metadata.OfType<StatusExample>())
+            {
+                foreach (var mediaType in new[] { "application/json", Problem })
+                    SetExample(operation.Responses[example.Status.ToString()].Content, mediaType, example.Response);
+            }
+        }
+
+        private static OpenApiResponse ProblemResponse(OperationFilterContext context, Type type) => new()
+        {
+            Content = new Dictionary<string, IOpenApiMediaType>
+            {
+                [Problem] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(type, context.SchemaRepository) },
+            },
+        };
+
+        private static void SetWords(OpenApiSchema? schema, ParameterInfo? parameter)
+        {
+            var words = parameter?.GetCustomAttribute<WordsAttribute>()?.Words.Cast<object?>()
+                ?? parameter?.GetCustomAttribute<System.ComponentModel.DataAnnotations.AllowedValuesAttribute>()?.Values;
+            if (words is not null && (schema?.Items as OpenApiSchema ?? schema) is { } valued)
+                valued.Enum = [.. words.Select(word => OpenApiSchemas.ToNode(word)!)];
         }
 
         private static void SetExample(IDictionary<string, IOpenApiMediaType>? content, string mediaType, string json)

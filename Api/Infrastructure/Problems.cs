@@ -74,7 +74,8 @@ internal static class Problems
             StatusCodes.Status405MethodNotAllowed =>
                 $"{request.Path} does not take {request.Method}; it takes {context.Response.Headers.Allow}.",
             StatusCodes.Status415UnsupportedMediaType =>
-                $"The body's content type is {request.ContentType ?? "not given"}; /swagger shows the one that this call takes (mostly application/json).",
+                // By routing, which knows only calls that take JSON; those that take a form say so themselves.
+                $"The body's content type is {request.ContentType ?? "not given"}; this call takes application/json.",
             StatusCodes.Status413PayloadTooLarge => TooLarge(context),
             _ => null,
         };

@@ -11,7 +11,7 @@ public sealed record CreateModelRequest
     public string? Name { get; init; }
 
     /// <summary>What every image becomes before training; 28 x 28 grey unless given. It can't be changed later.</summary>
-    public InputSize? InputSize { get; init; }
+    public InputSizeRequest? InputSize { get; init; }
 }
 
 public sealed record RenameModelRequest
@@ -21,7 +21,7 @@ public sealed record RenameModelRequest
     public string? Name { get; init; }
 }
 
-public sealed record InputSize
+public sealed record InputSizeRequest
 {
     /// <summary>Pixels, 8 to 224.</summary>
     [Range(8, 224, ErrorMessage = "width is 8 to 224 pixels.")]
@@ -35,6 +35,12 @@ public sealed record InputSize
     [AllowedValues(1, 3, ErrorMessage = "channels is 1 (grey) or 3 (red, green, blue).")]
     public int Channels { get; init; } = 1;
 }
+
+/// <summary>What every image becomes before training.</summary>
+/// <param name="Width">Pixels.</param>
+/// <param name="Height">Pixels.</param>
+/// <param name="Channels">1 (grey) or 3 (red, green, blue).</param>
+public sealed record InputSize(int Width, int Height, [property: AllowedValues(1, 3)] int Channels);
 
 /// <summary>A model as lists show it.</summary>
 /// <param name="ExperimentCount">Experiments of all states.</param>

@@ -49,7 +49,7 @@ internal static class ModelsEndpoints
     private static async Task<Results<Created<ModelDetail>, ValidationProblem, ProblemHttpResult>> CreateModel(
         CreateModelRequest request, ExperimentsDbContext db, NpgsqlDataSource database, TimeProvider clock, CancellationToken cancellationToken)
     {
-        var size = request.InputSize ?? new InputSize();
+        var size = request.InputSize ?? new InputSizeRequest();
         var id = Guid.CreateVersion7();
         var name = await Texts.NormalizeAsync(database, request.Name!.Trim(), cancellationToken);
         if (Texts.Problem(name, Model.MaxNameLength) is { } problem)
@@ -130,7 +130,7 @@ internal static class ModelsEndpoints
             select new ModelResponse(
                 model.Id,
                 model.Name,
-                new InputSize { Width = model.InputWidth, Height = model.InputHeight, Channels = model.InputChannels },
+                new InputSize(model.InputWidth, model.InputHeight, model.InputChannels),
                 model.Trainer,
                 model.NextExperimentNumber - 1,
                 db.Experiments.Where(experiment => experiment.Id == best).Select(experiment => experiment.Accuracy).FirstOrDefault(),

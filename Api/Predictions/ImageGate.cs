@@ -6,9 +6,12 @@ namespace MlExperiments.Api.Predictions;
 /// </summary>
 internal sealed class ImageGate : IDisposable
 {
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
+    internal const int Places = 2;
 
-    private readonly SemaphoreSlim _free = new(2);
+    private readonly SemaphoreSlim _free = new(Places);
+
+    /// <summary>How long a request waits for a place.</summary>
+    public TimeSpan Longest { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <returns>To be disposed of when the image is done; null where none became free in time.</returns>
     public async Task<IDisposable?> EnterAsync(CancellationToken cancellationToken) =>

@@ -5,7 +5,7 @@ using MlExperiments.Api.Infrastructure;
 namespace MlExperiments.Api.Predictions;
 
 /// <summary>What a prediction sends as multipart/form-data.</summary>
-public sealed record PredictRequest
+public sealed record PredictForm
 {
     /// <summary>The image to classify: PNG, JPEG, GIF, BMP or WebP, up to 32 MiB.</summary>
     public required IFormFile Image { get; init; }
@@ -15,7 +15,7 @@ public sealed record PredictRequest
 }
 
 /// <summary>Reads a prediction's form field by field: what it does not know it refuses by name.</summary>
-internal static class PredictionForm
+internal static class PredictionForms
 {
     public const long MaxFileBytes = 32 * 1024 * 1024;
 
@@ -33,7 +33,7 @@ internal static class PredictionForm
     };
 
     /// <returns>The form, or else the answer that says what is wrong with it.</returns>
-    public static async Task<(PredictRequest? Form, IResult? Refusal)> ReadAsync(HttpContext context, CancellationToken cancellationToken)
+    public static async Task<(PredictForm? Form, IResult? Refusal)> ReadAsync(HttpContext context, CancellationToken cancellationToken)
     {
         var request = context.Request;
         if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.MediaType.Equals("multipart/form-data", StringComparison.OrdinalIgnoreCase))
@@ -71,6 +71,6 @@ internal static class PredictionForm
             errors.TryAdd(ExperimentField, ["experimentId is an id (a UUID); leave it out to use the best experiment."]);
         else if (ids.Count == 1)
             experimentId = Guid.Parse(ids[0]!);
-        return errors.Count > 0 ? (null, Problems.Invalid(errors)) : (new PredictRequest { Image = images[0], ExperimentId = experimentId }, null);
+        return errors.Count > 0 ? (null, Problems.Invalid(errors)) : (new PredictForm { Image = images[0], ExperimentId = experimentId }, null);
     }
 }

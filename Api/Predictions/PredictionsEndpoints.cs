@@ -47,13 +47,14 @@ internal static class PredictionsEndpoints
             .WithDescription(
                 "Waits for the answer up to wait seconds; then it answers 202 with a Location to ask again. A prediction that fails while it is waited for " +
                 "is answered 409 with the reason. PNG, JPEG, GIF, BMP and WebP up to 32 MiB, of any size: it is resized as the training images are.")
-            .TakesForm<RouteHandlerBuilder, PredictRequest>()
+            .TakesForm<RouteHandlerBuilder, PredictForm>()
             .WithExamples(response: Example)
             .WithExample(202, PendingExample)
             .Produces<PredictionResponse>()
             .Produces<PredictionResponse>(StatusCodes.Status202Accepted)
+            .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The prediction failed: the trainer ran out of memory."}""")
             .Fails(400, 404, 409, 413, 415, 429)
-            .WithMetadata(new RequestSizeLimitAttribute(PredictionForm.MaxBytes));
+            .WithMetadata(new RequestSizeLimitAttribute(PredictionForms.MaxBytes));
         group.MapGet("/predictions/{id:guid}", GetPrediction)
             .WithSummary("A prediction and its answer; 202 while there is none")
             .WithDescription("One that failed is answered 200 too: its status is failed, and error says why.")
@@ -78,10 +79,10 @@ internal static class PredictionsEndpoints
             return Problems.NotFound("model", id);
         // Before the image is read: a crowd is to cost nothing.
         var open = await db.Predictions.Where(prediction => prediction.Status == PredictionStatus.Waiting || prediction.Status == PredictionStatus.Running)
-            .Take(MaxOpen).CountAsync(cancellationToken);
+            .OrderBy(prediction => prediction.CreatedAt).Take(MaxOpen).CountAsync(cancellationToken);
         if (open >= MaxOpen)
             return Problems.TooMany(context, $"{MaxOpen} predictions wait already: try again in a few seconds, or start more workers.", TryAgain);
-        var (form, refusal) = await PredictionForm.ReadAsync(context, cancellationToken);
+        var (form, refusal) = await PredictionForms.ReadAsync(context, cancellationToken);
         if (form is null)
             return refusal!;
         var experiment = form.ExperimentId is { } chosen

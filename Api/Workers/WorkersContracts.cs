@@ -1,3 +1,5 @@
+using System.ComponentModel.DataAnnotations;
+
 namespace MlExperiments.Api.Workers;
 
 /// <summary>A worker process.</summary>
@@ -9,7 +11,7 @@ namespace MlExperiments.Api.Workers;
 public sealed record WorkerResponse(
     Guid Id,
     string Name,
-    string Status,
+    [property: AllowedValues("alive", "lost", "stopped")] string Status,
     string Host,
     int ProcessId,
     string Version,

@@ -67,7 +67,8 @@ public abstract class ApiFixture
         Assert.That(response.Content.Headers.ContentType?.MediaType, Is.EqualTo("application/problem+json"), body);
         var problem = JsonSerializer.Deserialize<JsonElement>(body);
         Assert.That(problem.GetProperty("status").GetInt32(), Is.EqualTo((int)status));
-        Assert.That(problem.GetProperty("detail").GetString(), Is.Not.Null.And.Not.Empty);
+        // In words for people: nothing of how the program is made.
+        Assert.That(problem.GetProperty("detail").GetString(), Is.Not.Null.And.Not.Empty.And.Not.Contain("MlExperiments").And.Not.Contain(" bind").And.Not.Contain("System."));
         return problem;
     }
 

@@ -253,13 +253,14 @@ public sealed class ExperimentsTests : ApiFixture
     {
         var items = new List<JsonElement>();
         string? cursor = null;
+        var pages = 0;
         do
         {
             var page = await JsonAsync(await Client.GetAsync(cursor is null ? path : $"{path}&cursor={cursor}"));
             items.AddRange(page.GetProperty("items").EnumerateArray());
             cursor = page.GetProperty("nextCursor").GetString();
         }
-        while (cursor is not null);
+        while (cursor is not null && ++pages < 1000);
         return items;
     }
 

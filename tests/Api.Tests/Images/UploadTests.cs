@@ -124,7 +124,8 @@ public sealed class UploadTests : ImagesFixture
     {
         using var body = new ByteArrayContent(Png(1));
         body.Headers.ContentType = new("image/png");
-        await ProblemAsync(await Client.PostAsync($"/api/models/{await NewModelAsync()}/images", body), HttpStatusCode.UnsupportedMediaType);
+        var problem = await ProblemAsync(await Client.PostAsync($"/api/models/{await NewModelAsync()}/images", body), HttpStatusCode.UnsupportedMediaType);
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("takes multipart/form-data").And.Not.Contain("json"));
     }
 
     [Test]
@@ -175,7 +176,8 @@ public sealed class UploadTests : ImagesFixture
         var bytes = await form.ReadAsByteArrayAsync();
         using var body = new ByteArrayContent(bytes[..^30]);
         body.Headers.ContentType = form.Headers.ContentType;
-        await ProblemAsync(await Client.PostAsync($"/api/models/{await NewModelAsync()}/images", body), HttpStatusCode.BadRequest);
+        var problem = await ProblemAsync(await Client.PostAsync($"/api/models/{await NewModelAsync()}/images", body), HttpStatusCode.BadRequest);
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("cut short"));
     }
 
     [Test]

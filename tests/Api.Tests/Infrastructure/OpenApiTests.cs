@@ -55,6 +55,79 @@ public sealed partial class OpenApiTests : ApiFixture
         Is.Unique.And.SupersetOf(new[] { "CreateModel", "GenerateExperiments", "ListExperiments", "GetBest", "Predict", "GetReady" }));
 
     [Test]
+    public void Examples_All_AreWhatTheirSchemasSay()
+    {
+        Assert.Multiple(() =>
+        {
+            foreach (var (name, operation) in Operations())
+            {
+                var contents = operation.GetProperty("responses").EnumerateObject().Select(response => ($"{name} {response.Name}", response.Value)).ToList();
+                if (operation.TryGetProperty("requestBody", out var body))
+                    contents.Add(($"{name} request", body));
+                foreach (var (where, holder) in contents)
+                {
+                    foreach (var media in holder.TryGetProperty("content", out var content) ? content.EnumerateObject().ToList() : [])
+                    {
+                        Assert.That(media.Value.TryGetProperty("schema", out var schema), $"{where}: a schema");
+                        if (!media.Value.TryGetProperty("example", out var example))
+                            continue;
+                        Assert.That(Schemas.Find(_document, schema, example, "$"), Is.Null, where);
+                        if (example.ValueKind == JsonValueKind.Object && media.Name == "application/problem+json")
+                            Assert.That(where, Does.EndWith(example.GetProperty("status").ToString()));
+                    }
+                }
+            }
+        });
+    }
+
+    [Test]
+    public void Schemas_OfAnswers_RequireEveryMemberAndNameNoType()
+    {
+        Assert.That(_document.ToString(), Does.Not.Contain("MlExperiments."));
+        Assert.Multiple(() =>
+        {
+            foreach (var schema in _document.GetProperty("components").GetProperty("schemas").EnumerateObject())
+            {
+                if (!schema.Value.TryGetProperty("properties", out var properties) || schema.Name.Contains("Problem", StringComparison.Ordinal))
+                    continue;
+                var required = schema.Value.TryGetProperty("required", out var names) ? names.EnumerateArray().Select(item => item.GetString()).ToList() : [];
+                if (!schema.Name.EndsWith("Request", StringComparison.Ordinal) && !schema.Name.EndsWith("Form", StringComparison.Ordinal))
+                    Assert.That(required, Is.EquivalentTo(properties.EnumerateObject().Select(property => property.Name)), schema.Name);
+            }
+        });
+        Assert.That(Required("GenerateRequest"), Is.Empty);
+        Assert.That(Required("InputSizeRequest"), Is.Empty);
+        Assert.That(Required("CreateModelRequest"), Is.EqualTo(new[] { "name" }));
+        Assert.That(Required("PredictForm"), Is.EqualTo(new[] { "image" }));
+        Assert.That(Required("UploadForm"), Is.EqualTo(new[] { "files" }));
+        Assert.That(Property("GenerateRequest", "start").GetProperty("default").GetBoolean());
+        Assert.That(Property("InputSizeRequest", "width").GetProperty("default").GetInt32(), Is.EqualTo(28));
+        Assert.That(Property("ExperimentParameters", "optimizer").GetProperty("enum").ToString(), Is.EqualTo("""["adam","sgd"]""").Or.Contain("sgd"));
+        Assert.That(Property("AttemptResponse", "outcome").GetProperty("nullable").GetBoolean());
+        Assert.That(Property("ImagesSummary", "resolved").GetProperty("nullable").GetBoolean());
+    }
+
+    [TestCase("/api/models/{id}/experiments", "sort", "finishedAt")]
+    [TestCase("/api/models/{id}/experiments", "order", "desc")]
+    [TestCase("/api/models/{id}/experiments", "status", "paused")]
+    [TestCase("/api/models/{id}/images", "split", "validation")]
+    public void Parameters_OfFixedWords_NameThem(string path, string parameter, string word)
+    {
+        var schema = _document.GetProperty("paths").GetProperty(path).GetProperty("get").GetProperty("parameters").EnumerateArray()
+            .Single(candidate => candidate.GetProperty("name").GetString() == parameter).GetProperty("schema");
+        if (schema.TryGetProperty("items", out var items))
+            schema = items;
+        Assert.That(schema.GetProperty("enum").EnumerateArray().Select(item => item.GetString()), Does.Contain(word));
+    }
+
+    private List<string?> Required(string schema) =>
+        Schema(schema).TryGetProperty("required", out var required) ? required.EnumerateArray().Select(name => name.GetString()).ToList() : [];
+
+    private JsonElement Property(string schema, string name) => Schema(schema).GetProperty("properties").GetProperty(name);
+
+    private JsonElement Schema(string name) => _document.GetProperty("components").GetProperty("schemas").GetProperty(name);
+
+    [Test]
     public async Task RequestExamples_SentAsTheyStand_Work()
     {
         foreach (var (name, operation) in Operations())

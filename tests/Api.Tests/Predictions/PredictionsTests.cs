@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using MlExperiments.Api.Predictions;
 using MlExperiments.Shared.Imaging;
 using MlExperiments.Testing;
 using Npgsql;
@@ -8,6 +10,7 @@ namespace MlExperiments.Api.Tests.Predictions;
 
 public sealed class PredictionsTests : ApiFixture
 {
+    private readonly ImageGate _gate = new() { Longest = TimeSpan.FromMilliseconds(200) };
     private Guid _model;
     private Guid _best;
     private Guid _other;
@@ -34,11 +37,12 @@ public sealed class PredictionsTests : ApiFixture
 
         var clock = Stopwatch.StartNew();
         var answering = Client.PostAsync($"/api/models/{_model}/predictions", Form(Digit()));
-        await worker.WaitAsync();
-        var id = await asked.Task;
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        await worker.WaitAsync(deadline.Token);
+        var id = await asked.Task.WaitAsync(deadline.Token);
         Assert.That(await Database.ScalarAsync<byte[]>("SELECT pixels FROM predictions WHERE id = $1", id), Has.Length.EqualTo(784));
         await AnswerAsync(id);
-        var response = await answering;
+        var response = await answering.WaitAsync(deadline.Token);
         var prediction = await JsonAsync(response);
 
         Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK), prediction.ToString());
@@ -89,6 +93,7 @@ public sealed class PredictionsTests : ApiFixture
     /// <summary>Predicts, and changes the row as soon as it is there, without a notification.</summary>
     private async Task<HttpResponseMessage> AnsweredAsync(string change)
     {
+        await Database.ExecuteAsync("DELETE FROM predictions WHERE status = 'waiting'");
         var answering = Client.PostAsync($"/api/models/{_model}/predictions", Form(Digit()));
         await Eventually.IsTrueAsync(
             "the prediction to be asked",
@@ -149,6 +154,22 @@ public sealed class PredictionsTests : ApiFixture
         await ProblemAsync(response, HttpStatusCode.TooManyRequests);
         Assert.That(response.Headers.RetryAfter?.Delta, Is.Not.Null);
     }
+
+    [Test]
+    public async Task Predict_WhileOthersHoldEveryPlace_Gives429UntilOneIsFree()
+    {
+        var places = await Task.WhenAll(Enumerable.Range(0, ImageGate.Places).Select(_ => _gate.EnterAsync(CancellationToken.None)));
+
+        var crowded = await Client.PostAsync($"/api/models/{_model}/predictions?wait=0", Form(Digit()));
+        foreach (var place in places)
+            place!.Dispose();
+
+        await ProblemAsync(crowded, HttpStatusCode.TooManyRequests);
+        Assert.That(crowded.Headers.RetryAfter?.Delta, Is.Not.Null);
+        Assert.That((await Client.PostAsync($"/api/models/{_model}/predictions?wait=0", Form(Digit()))).StatusCode, Is.EqualTo(HttpStatusCode.Accepted));
+    }
+
+    protected override void Replace(IServiceCollection services) => services.AddSingleton(_gate);
 
     private Task<int> AnswerAsync(Guid id) => Database.ExecuteAsync(
         """
