@@ -56,6 +56,7 @@ try
     app.MapStudies();
     app.MapPredictions();
     app.MapWorkers();
+    app.MapJobDashboard();
 
     await app.StartAsync();
     isStarting = false;

@@ -6,13 +6,25 @@ namespace MlExperiments.Training;
 /// <summary>The tensor engine that this build runs on, and where its tensors live: the one place that knows which of the two it is.</summary>
 internal static class Engine
 {
+    public const string Auto = "auto";
+    public const string Cpu = "cpu";
+    public const string Cuda = "cuda";
+
 #if TORCH_SYSTEM
     public const string Name = "libtorch";
 
     public static string Version { get; } = torch.__version__;
 
     /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
-    public static string Device => "cpu";
+    public static string Device => Cpu;
+
+    /// <summary>Says where to train, before there is any tensor: <c>auto</c> (here the CPU), <c>cpu</c> or <c>cuda</c>.</summary>
+    /// <exception cref="InvalidDataException">There is no such device for this engine.</exception>
+    public static void UseDevice(string device)
+    {
+        if (device == Cuda)
+            throw new InvalidDataException("The device is cuda, but this build trains with the system's libtorch, on the CPU: build it with -p:TorchEngine=TorchSharp -p:TorchDevice=cuda.");
+    }
 
     /// <summary>Puts a tensor of the CPU's memory where training happens.</summary>
     public static Tensor ToDevice(Tensor tensor) => tensor;
@@ -28,13 +40,24 @@ internal static class Engine
 #else
     public const string Name = "TorchSharp";
 
-    private static readonly bool OnGpu = torch.cuda.is_available();
+    private static bool? _onGpu;
+
+    private static bool OnGpu => _onGpu ??= torch.cuda.is_available();
 
     public static string Version { get; } =
         $"{typeof(torch).Assembly.GetName().Version?.ToString(3)} on libtorch {torch.__version__}";
 
     /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
-    public static string Device => OnGpu ? "cuda" : "cpu";
+    public static string Device => OnGpu ? Cuda : Cpu;
+
+    /// <summary>Says where to train, before there is any tensor: <c>auto</c> (a GPU where there is one), <c>cpu</c> or <c>cuda</c>.</summary>
+    /// <exception cref="InvalidDataException">There is no such device, or not for this build.</exception>
+    public static void UseDevice(string device)
+    {
+        if (device == Cuda && !torch.cuda.is_available())
+            throw new InvalidDataException("The device is cuda, but libtorch finds none: check the driver (nvidia-smi), and that this was built with -p:TorchDevice=cuda.");
+        _onGpu = device switch { Cpu => false, Cuda => true, _ => null };
+    }
 
     /// <summary>Puts a tensor of the CPU's memory where training happens.</summary>
     public static Tensor ToDevice(Tensor tensor) => OnGpu ? tensor.cuda() : tensor;

@@ -58,7 +58,17 @@ var identity = host.Services.GetRequiredService<WorkerIdentity>();
 logger.LogInformation(
     "Worker {Name} with {Slots} slots; job engine: {JobEngine}", identity.Name, identity.Slots, host.Services.GetRequiredService<IJobQueue>().Engine);
 host.Services.GetRequiredService<PackedDataSets>().EmptyFolder();
-host.Services.GetRequiredService<SlotPool>().WarmUp();
+try
+{
+    var engine = await host.Services.GetRequiredService<SlotPool>().WarmUpAsync(CancellationToken.None);
+    logger.LogInformation("Its trainers run {Engine} {Version} on {Device}", engine.Engine, engine.EngineVersion, engine.Device);
+}
+catch (Exception exception) when (exception is TrainerDiedException or TimeoutException)
+{
+    logger.LogCritical("The trainers can't start: {Reason}", exception.Message);
+    return 1;
+}
+
 try
 {
     await host.RunAsync();

@@ -25,6 +25,10 @@ public sealed class WorkerOptions : IValidatableObject
     public string ScratchFolder => Path.GetFullPath(
         Folder is { Length: > 0 } ? Folder : Path.Combine(Path.GetTempPath(), $"mlexperiments-worker-{Environment.ProcessId}"));
 
+    /// <summary>Where trainers train: <c>auto</c> (a GPU where the build can use one), <c>cpu</c> or <c>cuda</c>.</summary>
+    [AllowedValues("auto", "cpu", "cuda", ErrorMessage = "Device is auto, cpu or cuda.")]
+    public string Device { get; set; } = "auto";
+
     /// <summary>The trainer's program; empty takes the one that comes with the product.</summary>
     public string TrainerCommand { get; set; } = "";
 

@@ -162,6 +162,7 @@ main() {
 
   need_packages
   need_dotnet "$ROOT"
+  need_engines "$ROOT" "$DATA/logs/engines.log"
   if [[ -n $BUILD ]]; then
     build_programs "$ROOT" "$DATA"
   elif [[ ! -f $DATA/app/built-from ]]; then

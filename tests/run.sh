@@ -160,6 +160,9 @@ finish() {
   if ((status != 0 || PASSED + SKIPPED == 0)) && ((FAILED == 0)); then
     FAILED=1
   fi
+  if [[ -n ${TORCH_ENGINE:-} ]]; then
+    say "Engines: $TORCH_ENGINE, $JOB_ENGINE"
+  fi
   say "$PASSED passed, $FAILED failed, $SKIPPED skipped"
   exit $((FAILED > 0 && status == 0 ? 1 : status))
 }
@@ -176,6 +179,7 @@ main() {
 
   need_packages
   need_dotnet "$ROOT"
+  need_engines "$ROOT" "$WORK/engines.log"
   check_scripts
   build
   start_database

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Options;
 using Microsoft.AspNetCore.Http.HttpResults;
+using MlExperiments.Api.Workers;
 
 namespace MlExperiments.Api.Infrastructure;
 
@@ -11,7 +12,7 @@ namespace MlExperiments.Api.Infrastructure;
 /// </summary>
 internal static class AccessControl
 {
-    private static readonly string[] Guarded = ["/api", "/swagger", "/health/ready"];
+    private static readonly string[] Guarded = ["/api", "/swagger", JobDashboard.GuardedPath, "/health/ready"];
 
     public static void UseAccessControl(this WebApplication app)
     {

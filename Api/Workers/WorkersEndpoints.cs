@@ -30,7 +30,7 @@ internal static class WorkersEndpoints
         group.MapGet("/about", GetAbout)
             .WithSummary("Version, engines and limits of this service")
             .WithExamples(response: """
-                {"name": "ML Experiments", "version": "0.1.0", "jobEngine": "Quartz 4.7.3", "torchEngines": ["libtorch 1.13.1 (cpu)"], "database": "PostgreSQL 15.18",
+                {"name": "ML Experiments", "version": "0.1.0", "jobEngine": "Hangfire 1.8.24", "jobDashboard": "/hangfire", "torchEngines": ["TorchSharp 0.107.0 on libtorch 2.10.0 (cpu)"], "database": "PostgreSQL 15.18",
                  "schema": "0001_initial", "limits": {"experimentsPerRequest": 10000, "pageSize": 500, "openPredictions": 1000, "predictionWaitSeconds": 30, "imagePixels": 25000000}}
                 """);
     }
@@ -76,6 +76,7 @@ internal static class WorkersEndpoints
             "ML Experiments",
             typeof(WorkersEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0],
             queue.Engine,
+            JobDashboard.Path,
             engines,
             server[0],
             migrations.Last(),

@@ -9,12 +9,13 @@ internal static class ServeVerb
 {
     public static Command Create()
     {
-        var command = new Command("serve", "Train and predict for a worker: JSON lines on standard input and output");
-        command.SetAction(_ => CommandLine.Guarded(Serve));
+        var device = DeviceOption.Create();
+        var command = new Command("serve", "Train and predict for a worker: JSON lines on standard input and output") { device };
+        command.SetAction(result => CommandLine.Guarded(() => Serve(result.GetValue(device)!)));
         return command;
     }
 
-    private static int Serve()
+    private static int Serve(string device)
     {
         // Ctrl-C in a terminal and a service manager's stop reach the whole process group: the worker decides what becomes of the
         // training, and ends this process by closing its input.
@@ -24,6 +25,7 @@ internal static class ServeVerb
         // Before anything of libtorch's is loaded, which may print.
         var output = new EventOutput(Posix.TakeStandardOutput());
         Engine.UseOneThread();
+        Engine.UseDevice(device);
         using var predictor = new Predictor();
         var inbox = new CommandInbox(Console.In);
         output.Send(new ReadyEvent(Engine.Name, Engine.Version, Engine.Device));

@@ -15,16 +15,18 @@ internal static class TestVerb
         var parameters = new ParameterOptions();
         var image = new Option<FileInfo>("--image") { Description = "PNG, JPEG, GIF, BMP or WebP file", Required = true };
         var output = TrainedFolder.CreateOption();
-        var command = new Command("test", "Classify an image with what was trained for these parameters") { image, output };
+        var device = DeviceOption.Create();
+        var command = new Command("test", "Classify an image with what was trained for these parameters") { image, output, device };
         parameters.AddTo(command);
         command.SetAction(result => CommandLine.Guarded(() => Test(
-            parameters.Read(result), result.GetValue(image)!, TrainedFolder.At(result.GetValue(output)))));
+            parameters.Read(result), result.GetValue(image)!, TrainedFolder.At(result.GetValue(output)), result.GetValue(device)!)));
         return command;
     }
 
-    private static int Test(ExperimentParameters parameters, FileInfo image, TrainedFolder folder)
+    private static int Test(ExperimentParameters parameters, FileInfo image, TrainedFolder folder, string device)
     {
         Engine.UseOneThread();
+        Engine.UseDevice(device);
         var weights = folder.Weights(parameters);
         if (!File.Exists(weights))
             throw new InvalidDataException($"Nothing was trained for these parameters ({weights} is missing); run train with them first.");

@@ -23,19 +23,22 @@ internal static partial class TrainVerb
         var size = new Option<string>("--size") { Description = "Width and height that images are resized to, 8x8 to 224x224", DefaultValueFactory = _ => "28x28" };
         var channels = new Option<int>("--channels") { Description = "1 (grey) or 3 (colour)", DefaultValueFactory = _ => 1 };
         var output = TrainedFolder.CreateOption();
-        var command = new Command("train", "Train an experiment and print its accuracy") { images, size, channels, output };
+        var device = DeviceOption.Create();
+        var command = new Command("train", "Train an experiment and print its accuracy") { images, size, channels, output, device };
         parameters.AddTo(command);
         command.SetAction(result => CommandLine.Guarded(() => Train(
             parameters.Read(result),
             result.GetValue(images)!,
             Shape(result.GetValue(size)!, result.GetValue(channels)),
-            TrainedFolder.At(result.GetValue(output)))));
+            TrainedFolder.At(result.GetValue(output)),
+            result.GetValue(device)!)));
         return command;
     }
 
-    private static int Train(ExperimentParameters parameters, DirectoryInfo images, ImageShape shape, TrainedFolder folder)
+    private static int Train(ExperimentParameters parameters, DirectoryInfo images, ImageShape shape, TrainedFolder folder, string device)
     {
         Engine.UseOneThread();
+        Engine.UseDevice(device);
         var files = ImageFolder.Scan(images.FullName);
         Console.Error.WriteLine($"reading {files.Count} images");
         var dataSet = FolderPacker.Pack(files, shape, folder.DataSets);

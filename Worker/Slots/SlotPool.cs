@@ -8,6 +8,8 @@ namespace MlExperiments.Worker.Slots;
 /// <summary>The worker's slots: one training each, and predictions beside them.</summary>
 public sealed class SlotPool : IAsyncDisposable
 {
+    private static readonly TimeSpan ReadyWithin = TimeSpan.FromMinutes(1);
+
     private readonly Slot[] _slots;
     private readonly Channel<Slot> _free;
     private int _nextForPrediction;
@@ -22,14 +24,21 @@ public sealed class SlotPool : IAsyncDisposable
 
     public int Busy => _slots.Length - _free.Reader.Count;
 
-    /// <summary>Starts every trainer, so that the first step and the first prediction don't wait for a process to load.</summary>
-    public void WarmUp()
+    /// <summary>
+    /// Starts every trainer, so that the first step and the first prediction don't wait for a process to load, and waits for the
+    /// first one: a worker whose trainers can't start would only spoil attempts.
+    /// </summary>
+    /// <exception cref="TrainerDiedException">It ended; the message has its last words.</exception>
+    /// <exception cref="TimeoutException">It says nothing.</exception>
+    public Task<ReadyEvent> WarmUpAsync(CancellationToken cancellationToken)
     {
         foreach (var slot in _slots)
         {
             slot.EmptyFolder();
             _ = slot.Trainer;
         }
+
+        return _slots[0].Trainer.Ready.WaitAsync(ReadyWithin, cancellationToken);
     }
 
     /// <summary>The next free slot; give it back with <see cref="Return"/>.</summary>

@@ -13,7 +13,7 @@ public sealed class TrainerProgram(IOptions<WorkerOptions> options)
     {
         var program = options.Value.TrainerCommand is { Length: > 0 } command
             ? new ProcessStartInfo(command, options.Value.TrainerArguments)
-            : new ProcessStartInfo(DotnetHost(), [BuiltIn(), "serve"]);
+            : new ProcessStartInfo(DotnetHost(), [BuiltIn(), "serve", "--device", options.Value.Device]);
 
         // One slot is one thread; a second OpenBLAS thread would spin beside it.
         program.Environment["OMP_NUM_THREADS"] = "1";

@@ -2,7 +2,7 @@
 # Builds the programs into DIR/app/Api, DIR/app/Worker and DIR/app/Training. What the compiler leaves is in DIR/build,
 # not in the checkout: two data folders, and a build in an editor, don't get in each other's way.
 
-BUILT_FROM=(Api Shared Training Worker deploy/programs.slnf Directory.Build.props Directory.Engines.props
+BUILT_FROM=(Api Shared Training Worker deploy/engines deploy/programs.slnf Directory.Build.props Directory.Build.targets Directory.Engines.props
   Directory.Packages.props BannedSymbols.txt global.json MlExperiments.sln)
 
 # A line that changes with any source: names, sizes and times. Deleted files and older ones put back count too.

@@ -235,16 +235,13 @@ public sealed class WorkerProcessTests
         });
     }
 
-    [TestCase("/bin/sh", "-c|echo out of luck >&2; exit 7", "code 7", "out of luck")]
-    [TestCase("/bin/sh", "-c|kill -SEGV $$", "signal 11", "")]
-    [TestCase("/bin/sh", "-c|echo '{\"type\":\"ready\",\"engine\":\"none\",\"engineVersion\":\"0\",\"device\":\"cpu\"}'; cat > /dev/null", "said nothing", "")]
-    [TestCase("/bin/sh", "-c|cat > /dev/null", "not ready", "")]
-    public async Task TrainerThatCannotTrain_FailsItsExperimentsWithTheReason(string command, string arguments, string reason, string log)
+    [TestCase("read command; echo out of luck >&2; exit 7", "code 7", "out of luck")]
+    [TestCase("read command; kill -SEGV $$", "signal 11", "")]
+    [TestCase("cat > /dev/null", "said nothing", "")]
+    public async Task TrainerThatCannotTrain_FailsItsExperimentsWithTheReason(string script, string reason, string log)
     {
         var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [10]);
-        List<(string, string)> options = [("TrainerCommand", command), ("TrainerSilence", "00:00:01")];
-        options.AddRange(arguments.Split('|').Select((argument, place) => ($"TrainerArguments__{place}", argument)));
-        _stack.StartWorker("anna", [.. options]);
+        _stack.StartWorker("anna", [.. ShellTrainer($"{SayReady}; {script}"), ("TrainerSilence", "00:00:01")]);
 
         var experiment = await _stack.WhenFinalAsync(trajectory.Id, 10);
 
@@ -254,6 +251,30 @@ public sealed class WorkerProcessTests
             Assert.That(experiment.Error, Does.Contain(reason).And.Contain(log).And.Contain("3 lost attempts"));
             Assert.That(_stack.AttemptsAsync(trajectory.Id).Result, Has.Count.EqualTo(3));
         });
+    }
+
+    [Test]
+    public async Task WorkerWhoseTrainersCannotStart_RefusesToStart_AndSpoilsNoAttempt()
+    {
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [10]);
+        var worker = _stack.StartWorker("anna", ShellTrainer("echo no such library >&2; exit 7"));
+
+        Assert.That(await worker.WaitAsync(TimeSpan.FromSeconds(30)), Is.EqualTo(1));
+        Assert.Multiple(() =>
+        {
+            Assert.That(worker.Output, Does.Contain("can't start").And.Contain("no such library"));
+            Assert.That(_stack.AttemptsAsync(trajectory.Id).Result, Is.Empty);
+        });
+    }
+
+    [Test]
+    public async Task WorkerOnAGpu_WhereThereIsNone_RefusesToStart()
+    {
+        if (File.Exists("/dev/nvidiactl"))
+            Assert.Ignore("This machine has a GPU, which this build may be able to use.");
+        var worker = _stack.StartWorker("anna", ("Device", "cuda"));
+        Assert.That(await worker.WaitAsync(TimeSpan.FromSeconds(30)), Is.EqualTo(1));
+        Assert.That(worker.Output, Does.Contain("cuda").And.Contain("TorchDevice=cuda"));
     }
 
     [Test]
@@ -314,7 +335,7 @@ public sealed class WorkerProcessTests
         var able = _stack.StartWorker("able");
         var experiment = await _stack.WhenFinalAsync(trained.Id, 20);
         await able.StopAsync(TimeSpan.FromSeconds(30));
-        _stack.StartWorker("unable", ("TrainerCommand", "/bin/sh"), ("TrainerArguments__0", "-c"), ("TrainerArguments__1", "exit 3"));
+        _stack.StartWorker("unable", ShellTrainer($"{SayReady}; read command; exit 3"));
 
         var prediction = await AskAsync(experiment, digit: 1);
 
@@ -329,6 +350,12 @@ public sealed class WorkerProcessTests
             Assert.That(answered.Attempts, Is.EqualTo(2));
         });
     }
+
+    private const string SayReady = """echo '{"type":"ready","engine":"none","engineVersion":"0","device":"cpu"}'""";
+
+    /// <summary>A trainer that is a line of shell.</summary>
+    private static (string, string)[] ShellTrainer(string script) =>
+        [("TrainerCommand", "/bin/sh"), ("TrainerArguments__0", "-c"), ("TrainerArguments__1", script)];
 
     private async Task<Prediction> AskAsync(Experiment experiment, int digit)
     {

@@ -1,0 +1,35 @@
+#if JOBS_HANGFIRE
+using Hangfire;
+#endif
+
+namespace MlExperiments.Api.Workers;
+
+/// <summary>The job engine's own page, where it has one: a look at the tickets, for whoever may call the API.</summary>
+internal static class JobDashboard
+{
+    /// <summary>Guarded like the API itself.</summary>
+    public const string GuardedPath = "/hangfire";
+
+    /// <summary>Null where the engine has no page.</summary>
+#if JOBS_HANGFIRE
+    public const string? Path = GuardedPath;
+#else
+    public const string? Path = null;
+#endif
+
+    public static void MapJobDashboard(this IEndpointRouteBuilder routes)
+    {
+#if JOBS_HANGFIRE
+        routes.MapHangfireDashboard(Path, new DashboardOptions
+        {
+            DashboardTitle = "ML Experiments: tickets",
+            AppPath = "/",
+            // Access control has decided already who comes this far.
+            Authorization = [],
+            // Tickets follow the experiments: there is nothing to do to them.
+            IsReadOnlyFunc = _ => true,
+            DisplayStorageConnectionString = false,
+        });
+#endif
+    }
+}
