@@ -60,6 +60,7 @@ try
 
     await app.StartAsync();
     isStarting = false;
+    app.Logger.LogInformation("Job engine: {JobEngine}", app.Services.GetRequiredService<IJobQueue>().Engine);
     await app.WaitForShutdownAsync();
     return 0;
 }

@@ -63,7 +63,7 @@ public sealed class MainJobTests
     }
 
     [Test]
-    public async Task Post_ToTheFirstStep_TakesUnderTwoSeconds()
+    public async Task Post_ToTheFirstStep_TakesAMoment()
     {
         var modelId = await _stack.CreateModelAsync("First steps");
         await _stack.UploadAsync(modelId, DrawnDigits(perDigit: 30));
@@ -80,9 +80,11 @@ public sealed class MainJobTests
         }
 
         seconds.Sort();
+        var engine = await JobEngineAsync();
         await TestContext.Progress.WriteLineAsync(
-            $"From POST to the first training step: median {seconds[3]:0.00} s, {seconds[0]:0.00} to {seconds[^1]:0.00} s ({await EngineAsync()})");
-        Assert.That(seconds[3], Is.LessThan(2));
+            $"From POST to the first training step: median {seconds[3]:0.00} s, {seconds[0]:0.00} to {seconds[^1]:0.00} s ({engine})");
+        // Quartz looks once a second; Hangfire is told.
+        Assert.That(seconds[3], Is.LessThan(engine.StartsWith("Hangfire", StringComparison.Ordinal) ? 0.3 : 2));
     }
 
     [Test]
@@ -101,11 +103,7 @@ public sealed class MainJobTests
         Assert.That(experiments.Select(experiment => experiment.GetProperty("status").GetString()), Is.All.EqualTo("completed"));
     }
 
-    private async Task<string> EngineAsync()
-    {
-        var about = await _stack.GetAsync("/api/about");
-        return about.GetRawText();
-    }
+    private async Task<string> JobEngineAsync() => (await _stack.GetAsync("/api/about")).GetProperty("jobEngine").GetString()!;
 
     /// <summary>A zip with a folder for each digit.</summary>
     private static MemoryStream DrawnDigits(int perDigit)

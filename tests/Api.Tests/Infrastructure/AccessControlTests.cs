@@ -14,6 +14,7 @@ public sealed class AccessControlTests : ApiFixture
     [TestCase("/api/nothing", null, null, HttpStatusCode.Unauthorized)]
     [TestCase("/API/models", null, null, HttpStatusCode.Unauthorized)]
     [TestCase("/swagger/v1/swagger.json", null, null, HttpStatusCode.Unauthorized)]
+    [TestCase("/hangfire", null, null, HttpStatusCode.Unauthorized)]
     [TestCase("/health/live", null, null, HttpStatusCode.OK)]
     [TestCase("/api/models", "Authorization", "Bearer " + Key, HttpStatusCode.OK)]
     [TestCase("/api/models", "X-Api-Key", Key, HttpStatusCode.OK)]
