@@ -65,3 +65,8 @@ public sealed record ImagesSummary(
 public sealed record ClassSummary(string Label, int Total, SplitCounts Uploaded, SplitCounts? Resolved);
 
 public sealed record SplitCounts(int Train, int Validation, int Test);
+
+/// <summary>A model's images as they were when experiments were generated on them.</summary>
+/// <param name="Hash">SHA-256 over each image's hash, label and split, 64 lower-case hex digits.</param>
+/// <param name="IsCurrent">True where these are the images that the model has now.</param>
+public sealed record DataSetVersionResponse(Guid Id, string Hash, bool IsCurrent);

@@ -87,7 +87,7 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
                 return null;
             case SplitField:
                 if (!SplitWords.TryParse(value, out var parsed))
-                    return (SplitField, "split is train, validation or test.");
+                    return (SplitField, SplitWords.Problem);
                 if (_split is not null && _split != parsed)
                     return (SplitField, "An upload has one split for all of its images: send another upload for another split, or a zip.");
                 _split = parsed;
