@@ -53,6 +53,7 @@ try
     app.MapHealth();
     app.MapModels();
     app.MapImages();
+    app.MapImageChanges();
     app.MapGenerate();
     app.MapExperiments();
     app.MapStudies();
