@@ -9,14 +9,16 @@ public sealed record UploadForm
 {
     /// <summary>
     /// Images (PNG, JPEG, GIF, BMP, WebP), all of the one label; or zips with a folder for each class: <c>cat/x.png</c>, or
-    /// <c>train/cat/x.png</c>, <c>validation/cat/y.png</c>, <c>test/cat/z.png</c>, all in one more folder if you like.
+    /// <c>train/cat/x.png</c>, <c>validation/cat/y.png</c>, <c>test/cat/z.png</c>, all in one more folder if you like; or IDX files of grey images as MNIST
+    /// has them, in pairs: <c>train-images-idx3-ubyte.gz</c> with <c>train-labels-idx1-ubyte.gz</c>, <c>t10k-images-idx3-ubyte.gz</c> with
+    /// <c>t10k-labels-idx1-ubyte.gz</c>, unpacked or not, with more before it if you like.
     /// </summary>
     public required IFormFileCollection Files { get; init; }
 
-    /// <summary>The class of the images that are files of their own, 1 to 200 characters. A zip's folders name the classes of its images, whatever label says.</summary>
+    /// <summary>The class of the images that are files of their own, 1 to 200 characters. A zip's folders and an IDX file of labels name the classes of their images, whatever label says.</summary>
     public string? Label { get; init; }
 
-    /// <summary>train (the default), validation or test; a zip's own split folders go before it.</summary>
+    /// <summary>train (the default), validation or test. A zip's own split folders go before it; it goes before the train, test or t10k of an IDX file's name.</summary>
     [DefaultValue("train"), AllowedValues("train", "validation", "test")]
     public string? Split { get; init; }
 }

@@ -30,7 +30,7 @@ internal static class ImagesEndpoints
     {
         var model = routes.MapGroup("/api/models/{id:guid}/images").WithTags("Images");
         model.MapPost("/", UploadImages)
-            .WithSummary("Uploads labelled images, or zips with a folder for each class; answers what became of each")
+            .WithSummary("Uploads labelled images, zips with a folder for each class, or MNIST's IDX files; answers what became of each")
             .TakesForm<RouteHandlerBuilder, UploadForm>()
             .WithExamples(response: """{"accepted": 998, "duplicates": 1, "refused": [{"file": "cats/notes.txt", "reason": "it is not a PNG, JPEG, GIF, BMP or WebP file"}], "refusedCount": 1}""")
             .WithMetadata(new LeavesBehind(
