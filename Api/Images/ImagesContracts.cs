@@ -35,7 +35,7 @@ public sealed record UploadResponse(int Accepted, int Duplicates, IReadOnlyList<
 public sealed record RefusedFile(string File, string Reason);
 
 /// <param name="Sha256">Of the file's bytes, 64 lower-case hex digits.</param>
-/// <param name="Split">The split that its upload named.</param>
+/// <param name="Split">The split that its upload named, or a change since.</param>
 /// <param name="FileName">The name that it was uploaded under.</param>
 /// <param name="Width">Pixels.</param>
 /// <param name="Height">Pixels.</param>
@@ -56,7 +56,7 @@ public sealed record ImageResponse(
 
 /// <summary>A model's images, counted.</summary>
 /// <param name="TotalBytes">Of all image files.</param>
-/// <param name="Uploaded">By the split that uploads named.</param>
+/// <param name="Uploaded">By the split that uploads, and changes since, named.</param>
 /// <param name="Resolved">By the split that the next experiments use; null, with the reason beside it, where they can't be trained.</param>
 /// <param name="NotTrainable">What is missing, as a sentence; null where nothing is.</param>
 /// <param name="Classes">In the order in which training counts them.</param>

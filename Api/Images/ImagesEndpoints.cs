@@ -113,7 +113,7 @@ internal static class ImagesEndpoints
         ExperimentsDbContext db,
         NpgsqlDataSource database,
         [Description("Only images with this label.")] string? label = null,
-        [Words(typeof(SplitWords)), Description("Only images whose upload named this split: train, validation or test.")] string? split = null,
+        [Words(typeof(SplitWords)), Description("Only images whose upload, or a change since, named this split: train, validation or test.")] string? split = null,
         CancellationToken cancellationToken = default)
     {
         ImageSplit? wanted = null;

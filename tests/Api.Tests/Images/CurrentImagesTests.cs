@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
+using MlExperiments.Shared.Imaging;
 
 namespace MlExperiments.Api.Tests.Images;
 
@@ -68,6 +69,26 @@ public sealed class CurrentImagesTests : ApiFixture
         await RelabelAsync(model, "x", "y");
         await Client.GetAsync($"/api/models/{model}");
         Assert.That(await Database.ScalarAsync<bool>("SELECT hashed_revision = images_revision AND data_set_hash IS NULL FROM models WHERE id = $1", model), "one class is none to train on");
+    }
+
+    [Test]
+    public async Task Prediction_AfterTheImagesCameBack_UsesTheirBest()
+    {
+        var model = await Database.ModelAsync();
+        var first = await TrainAsync(model, 0.9);
+        await RelabelAsync(model, "0", "zero");
+        var second = await TrainAsync(model, 0.7);
+        Assert.That(await PredictorAsync(), Is.EqualTo(second));
+        await RelabelAsync(model, "zero", "0");
+        Assert.That(await PredictorAsync(), Is.EqualTo(first));
+
+        async Task<Guid> PredictorAsync()
+        {
+            using var form = new MultipartFormDataContent { { new ByteArrayContent(PngWriter.Encode(new byte[784], new ImageShape(28, 28, 1))), "image", "x.png" } };
+            var response = await Client.PostAsync($"/api/models/{model}/predictions?wait=0", form);
+            Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.Accepted));
+            return (await JsonAsync(response)).GetProperty("experimentId").GetGuid();
+        }
     }
 
     private async Task<Guid> TrainAsync(Guid model, double accuracy)
