@@ -92,8 +92,9 @@ public sealed class UpdateModelTests : ApiFixture
         await InvalidAsync(await Client.PatchAsJsonAsync(path, new { name = new string('a', 201) }), "name");
         // U+FB2C becomes three characters in normal form C.
         await InvalidAsync(await Client.PatchAsJsonAsync(path, new { notes = new string('\uFB2C', 5000) }), "notes");
-        var full = await Client.PatchAsJsonAsync(path, new { notes = new string('a', 10_000), tags = Enumerable.Range(10, 20).Select(tag => $"{tag}{emoji}"[2..]).Append(emoji) .Distinct() });
+        var full = await Client.PatchAsJsonAsync(path, new { notes = new string('a', 10_000), tags = Enumerable.Range(10, 20).Select(tag => $"{tag}{emoji[4..]}") });
         Assert.That(full.StatusCode, Is.EqualTo(HttpStatusCode.OK), await full.Content.ReadAsStringAsync());
+        Assert.That(Tags(await JsonAsync(full)), Has.Count.EqualTo(20));
     }
 
     [TestCase("{}")]
@@ -156,7 +157,7 @@ public sealed class UpdateModelTests : ApiFixture
         Assert.That(await NamesAsync($"search={mark}"), Is.EqualTo(Names(other, plain)));
         Assert.That(await NamesAsync($"search={mark}&archived=false"), Is.EqualTo(Names(other, plain)));
         Assert.That(await NamesAsync($"search={mark}&archived=true"), Is.EqualTo(Names(archived)));
-        Assert.That(await NamesAsync($"search={mark}&archived=all&order=name"), Is.EqualTo(Names(archived, other, plain)).Or.EquivalentTo(Names(archived, other, plain)));
+        Assert.That(await NamesAsync($"search={mark}&archived=all&order=name"), Is.EquivalentTo(Names(archived, other, plain)));
         Assert.That(await NamesAsync($"search=PLAIN {mark}"), Is.EqualTo(Names(plain)), "without regard to case");
         Assert.That(await NamesAsync($"search=100%25 {mark}&archived=all"), Is.EqualTo(Names(archived)), "a wildcard is a character");
         Assert.That(await NamesAsync($"search=0_&archived=all"), Does.Contain(other.GetProperty("name").GetString()).And.Not.Contain(archived.GetProperty("name").GetString()));
