@@ -33,6 +33,7 @@ try
         .AddPredictions()
         .AddProblems()
         .AddApiJson()
+        .AddCompression()
         .AddOpenApi()
         .AddImages();
 
@@ -43,6 +44,7 @@ try
 
     app.UseSecurityHeaders();
     app.UseHead();
+    app.UseResponseCompression();
     app.UseProblems();
     app.UseAccessControl();
     app.UseRouting();
@@ -51,6 +53,7 @@ try
     app.MapHealth();
     app.MapModels();
     app.MapImages();
+    app.MapImageChanges();
     app.MapGenerate();
     app.MapExperiments();
     app.MapStudies();

@@ -1,3 +1,4 @@
+using MlExperiments.Api.Images;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 
@@ -88,8 +89,14 @@ public sealed record MetricsResponse(Guid ExperimentId, int Step, int TotalSteps
 public sealed record PointResponse(int Step, double? Value);
 
 /// <summary>The best experiment, and how the others compare.</summary>
+/// <param name="DataSetVersion">The images that these experiments were trained on.</param>
 /// <param name="Experiments">The completed experiments on the same data set version, most accurate first, at most 1,000.</param>
 public sealed record BestResponse(
-    Guid ExperimentId, ExperimentParameters Parameters, double Accuracy, double? TestAccuracy, IReadOnlyList<ScoredExperiment> Experiments);
+    Guid ExperimentId,
+    ExperimentParameters Parameters,
+    double Accuracy,
+    double? TestAccuracy,
+    DataSetVersionResponse DataSetVersion,
+    IReadOnlyList<ScoredExperiment> Experiments);
 
 public sealed record ScoredExperiment(Guid Id, ExperimentParameters Parameters, double Accuracy);

@@ -19,6 +19,10 @@ internal static class ExperimentsEndpoints
          "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0}
         """;
 
+    internal const string DataSetVersionExample = """
+        {"id": "01980c3e-5c2d-7e3f-8a4b-9c5d6e7f8a9b", "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "isCurrent": true}
+        """;
+
     private const string ExampleHead = """
         "id": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "number": 5, "name": "lr 0.001, layers 2, steps 2000", "modelId": "01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d",
         "studyId": "01980c3f-0a0b-7c0d-8e0f-1a2b3c4d5e6f",
@@ -53,9 +57,11 @@ internal static class ExperimentsEndpoints
             .Fails(400, 404);
         group.MapGet("/models/{id:guid}/best", GetBest)
             .WithSummary("The best parameters of a model, and the accuracy of every experiment on the same images")
-            .WithDescription("Best is the highest validation accuracy on the newest data set version that has a completed experiment; ties go to fewer steps. The list of experiments holds at most the 1,000 most accurate.")
+            .WithDescription(
+                "Best is the highest validation accuracy on the images that the model has now; ties go to fewer steps. While no experiment on them is completed, it " +
+                "is that on the newest data set version that has one, and dataSetVersion says that it is not current. The list of experiments holds at most the 1,000 most accurate.")
             .WithExamples(response: "{\"experimentId\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": " + ExampleParameters
-                + ", \"accuracy\": 0.989, \"testAccuracy\": 0.9885, \"experiments\": [{\"id\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": "
+                + ", \"accuracy\": 0.989, \"testAccuracy\": 0.9885, \"dataSetVersion\": " + DataSetVersionExample + ", \"experiments\": [{\"id\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": "
                 + ExampleParameters + ", \"accuracy\": 0.989}]}")
             .WithExample(409, "{\"title\": \"Conflict\", \"status\": 409, \"detail\": \"" + BestExperiments.NoneYet + "\"}")
             .Fails(404, 409);
@@ -117,13 +123,14 @@ internal static class ExperimentsEndpoints
 
     private static async Task<Results<Ok<BestResponse>, ProblemHttpResult>> GetBest(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken)
     {
-        if (await BestExperiments.FindAsync(db, id, cancellationToken) is not { } best)
+        if (await BestExperiments.FindVersionAsync(db, id, cancellationToken) is not { } version
+            || await BestExperiments.FindCompletedAsync(db, id, version.ExperimentId, cancellationToken) is not { } best)
             return await db.Models.AnyAsync(model => model.Id == id, cancellationToken)
                 ? Problems.Conflict(BestExperiments.NoneYet)
                 : Problems.NotFound("model", id);
         var scored = await db.Experiments.AsNoTracking()
             .Where(experiment => experiment.ModelId == id && experiment.Status == ExperimentStatus.Completed
-                && experiment.Trajectory!.DataSetVersionId == best.DataSetVersionId)
+                && experiment.Trajectory!.DataSetVersionId == version.Id)
             .OrderByDescending(experiment => experiment.Accuracy).ThenBy(experiment => experiment.TotalSteps).ThenBy(experiment => experiment.Number)
             .Take(MaxBest)
             .Select(experiment => new { experiment.Id, experiment.Parameters, experiment.Accuracy })
@@ -133,6 +140,7 @@ internal static class ExperimentsEndpoints
             best.Parameters,
             best.Accuracy,
             best.TestAccuracy,
+            version.ToResponse(),
             [.. scored.Select(experiment => new ScoredExperiment(experiment.Id, ExperimentRows.ReadParameters(experiment.Parameters), experiment.Accuracy ?? 0))]));
     }
 

@@ -44,7 +44,8 @@ internal static class GenerateEndpoints
         group.MapPost("/train", TrainDrafts)
             .WithSummary("Queues every draft experiment of the model; none left is no error")
             .WithExamples(response: """{"queued": 27}""")
-            .Fails(404);
+            .WithExample(409, Problems.ArchivedExample)
+            .Fails(404, 409);
     }
 
     private static async Task<Results<Created<GenerateResponse>, Ok<GenerateResponse>, ValidationProblem, ProblemHttpResult>> GenerateExperiments(
@@ -61,6 +62,8 @@ internal static class GenerateEndpoints
             return Problems.Invalid(errors);
         if (await db.Models.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == id, cancellationToken) is not { } model)
             return Problems.NotFound("model", id);
+        if (model.ArchivedAt is not null)
+            return Problems.Archived(id);
         var (manifest, reason) = await DataSetVersions.ReadManifestAsync(db, id, cancellationToken);
         if (manifest is null)
             return Problems.Conflict(reason!);
@@ -89,8 +92,10 @@ internal static class GenerateEndpoints
     private static async Task<Results<Ok<TrainResponse>, ProblemHttpResult>> TrainDrafts(
         Guid id, ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken)
     {
-        if (!await db.Models.AnyAsync(model => model.Id == id, cancellationToken))
+        if (await db.Models.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == id, cancellationToken) is not { } model)
             return Problems.NotFound("model", id);
+        if (model.ArchivedAt is not null)
+            return Problems.Archived(id);
         return TypedResults.Ok(new TrainResponse(await TrajectoryQueue.QueueDraftsAsync(db, queue, id, cancellationToken)));
     }
 

@@ -10,13 +10,40 @@ namespace MlExperiments.Api.Images;
 /// <summary>Fixes a model's images as they are now, for experiments to be bound to.</summary>
 internal static class DataSetVersions
 {
-    /// <summary>What the version of the model's present images lists; stores nothing.</summary>
+    // One data set in memory at a time: whoever waited finds it hashed.
+    private static readonly SemaphoreSlim Hashing = new(1);
+
+    /// <summary>What the version of the model's present images lists; stores nothing but its hash.</summary>
     /// <returns>The manifest, or else why there is none, as a sentence that says what to do.</returns>
     public static async Task<(DataSetManifest? Manifest, string? Reason)> ReadManifestAsync(
-        ExperimentsDbContext db, Guid modelId, CancellationToken cancellationToken) =>
-        DataSetManifest.TryCreate(await ReadImagesAsync(db, modelId, cancellationToken), out var manifest, out var reason)
-            ? (manifest, null)
-            : (null, reason);
+        ExperimentsDbContext db, Guid modelId, CancellationToken cancellationToken)
+    {
+        var revision = await db.Models.Where(model => model.Id == modelId).Select(model => model.ImagesRevision).SingleOrDefaultAsync(cancellationToken);
+        DataSetManifest.TryCreate(await ReadImagesAsync(db, modelId, cancellationToken), out var manifest, out var reason);
+        // Images that changed since the revision was read have another one by now, and their hash is left to whoever asks next.
+        var hash = manifest?.Hash;
+        await db.Models.Where(model => model.Id == modelId && model.ImagesRevision == revision && model.HashedRevision != revision)
+            .ExecuteUpdateAsync(
+                set => set.SetProperty(model => model.HashedRevision, revision).SetProperty(model => model.DataSetHash, hash), cancellationToken);
+        return (manifest, reason);
+    }
+
+    /// <summary>Makes the model's hash that of its present images, where they have changed since it was made.</summary>
+    public static async Task RefreshHashAsync(ExperimentsDbContext db, Guid modelId, CancellationToken cancellationToken)
+    {
+        if (await IsHashedAsync(db, modelId, cancellationToken))
+            return;
+        await Hashing.WaitAsync(cancellationToken);
+        try
+        {
+            if (!await IsHashedAsync(db, modelId, cancellationToken))
+                await ReadManifestAsync(db, modelId, cancellationToken);
+        }
+        finally
+        {
+            Hashing.Release();
+        }
+    }
 
     /// <summary>
     /// The version of these images: the stored one, or a new one; requests that race get the same. Only for what is going to be generated:
@@ -94,6 +121,9 @@ internal static class DataSetVersions
             await db.Database.CloseConnectionAsync();
         }
     }
+
+    private static Task<bool> IsHashedAsync(ExperimentsDbContext db, Guid modelId, CancellationToken cancellationToken) =>
+        db.Models.AnyAsync(model => model.Id == modelId && model.HashedRevision == model.ImagesRevision, cancellationToken);
 
     private static ImageSplit ParseSplit(string word) => word switch
     {

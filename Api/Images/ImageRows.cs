@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
@@ -40,8 +41,7 @@ internal sealed class ImageRows(NpgsqlDataSource database)
     public async Task<HashSet<Sha256Key>?> InsertAsync(
         Guid modelId, BlobReference pack, IEnumerable<NewImage> images, CancellationToken cancellationToken)
     {
-        // Every upload takes the rows in the same order: two with the same images wait for each other, but never crosswise.
-        var rows = images.OrderBy(image => new Sha256Key(image.Sha256)).ToList();
+        var rows = images.ToList();
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         if (await InsertPackAsync(connection, modelId, pack, cancellationToken) is not { } packId)
@@ -91,11 +91,13 @@ internal sealed class ImageRows(NpgsqlDataSource database)
     private static async Task<Guid?> InsertPackAsync(
         NpgsqlConnection connection, Guid modelId, BlobReference pack, CancellationToken cancellationToken)
     {
-        // The model stays until the transaction ends; a pack of the same bytes is the same pack.
+        // The model's row first: it stays until the transaction ends, and whoever changes images waits here, where nothing else is locked yet.
+        // A pack of the same bytes is the same pack.
         await using var command = new NpgsqlCommand(
             """
+            WITH model AS (UPDATE models SET images_revision = images_revision + 1 WHERE id = $4 RETURNING id)
             INSERT INTO packs (id, blob_hash, length, created_at)
-            SELECT $1, $2, $3, now() FROM models WHERE models.id = $4 FOR KEY SHARE
+            SELECT $1, $2, $3, now() FROM model
             ON CONFLICT (blob_hash) DO UPDATE SET length = excluded.length
             RETURNING id
             """,
@@ -113,15 +115,11 @@ internal sealed class ImageRows(NpgsqlDataSource database)
     }
 }
 
-/// <summary>A SHA-256 that can be compared, sorted and looked up.</summary>
-internal readonly record struct Sha256Key(UInt128 High, UInt128 Low) : IComparable<Sha256Key>
+/// <summary>A SHA-256 that can be compared and looked up.</summary>
+internal readonly record struct Sha256Key(UInt128 High, UInt128 Low)
 {
     public Sha256Key(ReadOnlySpan<byte> sha256)
-        : this(
-            System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(sha256),
-            System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(sha256[16..]))
+        : this(BinaryPrimitives.ReadUInt128BigEndian(sha256), BinaryPrimitives.ReadUInt128BigEndian(sha256[16..]))
     {
     }
-
-    public int CompareTo(Sha256Key other) => High == other.High ? Low.CompareTo(other.Low) : High.CompareTo(other.High);
 }

@@ -14,7 +14,7 @@ namespace MlExperiments.Api.Images;
 
 internal static class ImagesEndpoints
 {
-    private const string Example = """
+    internal const string Example = """
         {"id": "01980c40-2b3c-7d4e-9f50-6a7b8c9d0e1f", "sha256": "3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855e", "label": "7",
         "split": "train", "fileName": "digits/train/7/15.png", "width": 28, "height": 28, "mediaType": "image/png", "length": 275,
         "createdAt": "2026-03-01T09:00:00+00:00", "content": "/api/images/01980c40-2b3c-7d4e-9f50-6a7b8c9d0e1f/content"}
@@ -30,12 +30,13 @@ internal static class ImagesEndpoints
     {
         var model = routes.MapGroup("/api/models/{id:guid}/images").WithTags("Images");
         model.MapPost("/", UploadImages)
-            .WithSummary("Uploads labelled images, or zips with a folder for each class; answers what became of each")
+            .WithSummary("Uploads labelled images, zips with a folder for each class, or MNIST's IDX files; answers what became of each")
             .TakesForm<RouteHandlerBuilder, UploadForm>()
             .WithExamples(response: """{"accepted": 998, "duplicates": 1, "refused": [{"file": "cats/notes.txt", "reason": "it is not a PNG, JPEG, GIF, BMP or WebP file"}], "refusedCount": 1}""")
             .WithMetadata(new LeavesBehind(
                 "Some of the images may be stored already; sending all of them again in a few seconds is safe: what is there counts as duplicate."))
-            .Fails(400, 404, 413, 415, 507);
+            .WithExample(409, Problems.ArchivedExample)
+            .Fails(400, 404, 409, 413, 415, 507);
         model.MapGet("/", ListImages)
             .WithSummary("Lists a model's images in the order of their upload")
             .WithExamples(response: "{\"items\": [" + Example + "], \"nextCursor\": null}")
@@ -48,8 +49,12 @@ internal static class ImagesEndpoints
                 {"label": "dog", "total": 5, "uploaded": {"train": 5, "validation": 0, "test": 0}, "resolved": {"train": 4, "validation": 1, "test": 0}}]}
                 """)
             .Fails(404);
-        routes.MapGet("/api/images/{id:guid}/content", GetImageContent)
-            .WithTags("Images")
+        var image = routes.MapGroup("/api/images/{id:guid}").WithTags("Images");
+        image.MapGet("/", GetImage)
+            .WithSummary("One image: its label, its split and where its file is")
+            .WithExamples(response: Example)
+            .Fails(404);
+        image.MapGet("/content", GetImageContent)
             .WithSummary("An image's file, byte for byte as it was uploaded")
             .Produces<Stream>(StatusCodes.Status200OK, "image/png", "image/jpeg", "image/gif", "image/bmp", "image/webp")
             .Produces(StatusCodes.Status304NotModified)
@@ -69,6 +74,8 @@ internal static class ImagesEndpoints
     {
         if (await db.Models.AsNoTracking().SingleOrDefaultAsync(model => model.Id == id, cancellationToken) is not { } model)
             return Problems.NotFound("model", id);
+        if (model.ArchivedAt is not null)
+            return Problems.Archived(id);
         var options = uploadOptions.Value;
         if (context.Request.ContentLength > options.MaxRequestBytes)
             return TypedResults.Problem(
@@ -106,14 +113,14 @@ internal static class ImagesEndpoints
         ExperimentsDbContext db,
         NpgsqlDataSource database,
         [Description("Only images with this label.")] string? label = null,
-        [Words(typeof(SplitWords)), Description("Only images whose upload named this split: train, validation or test.")] string? split = null,
+        [Words(typeof(SplitWords)), Description("Only images whose upload, or a change since, named this split: train, validation or test.")] string? split = null,
         CancellationToken cancellationToken = default)
     {
         ImageSplit? wanted = null;
         if (split is not null)
         {
             if (!SplitWords.TryParse(split, out var parsed))
-                return Problems.Invalid("split", "split is train, validation or test.");
+                return Problems.Invalid("split", SplitWords.Problem);
             wanted = parsed;
         }
 
@@ -145,6 +152,11 @@ internal static class ImagesEndpoints
         return TypedResults.Ok(ImagesCount.Summarize(images));
     }
 
+    private static async Task<Results<Ok<ImageResponse>, ProblemHttpResult>> GetImage(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken) =>
+        await db.Images.AsNoTracking().SingleOrDefaultAsync(image => image.Id == id, cancellationToken) is { } image
+            ? TypedResults.Ok(Describe(image))
+            : Problems.NotFound("image", id);
+
     private static async Task<Results<FileStreamHttpResult, StatusCodeHttpResult, ProblemHttpResult>> GetImageContent(
         Guid id, HttpContext context, ExperimentsDbContext db, IBlobStore blobs, CancellationToken cancellationToken)
     {
@@ -169,7 +181,7 @@ internal static class ImagesEndpoints
         return TypedResults.Stream(content, image.MediaType, entityTag: tag);
     }
 
-    private static ImageResponse Describe(Image image) => new(
+    internal static ImageResponse Describe(Image image) => new(
         image.Id,
         Convert.ToHexStringLower(image.Sha256),
         image.Label,

@@ -6,6 +6,9 @@ namespace MlExperiments.Api.Images;
 /// <summary>Splits as people write them: in form fields, in folder names, in rows.</summary>
 internal static class SplitWords
 {
+    /// <summary>What to say of any other word.</summary>
+    public const string Problem = "split is train, validation or test.";
+
     /// <summary>The words to show; <see cref="TryParse"/> takes some more.</summary>
     public static IEnumerable<string> Names { get; } = [Splits.Train, Splits.Validation, Splits.Test];
 

@@ -10,7 +10,7 @@ namespace MlExperiments.Api.Images;
 
 /// <summary>
 /// Reads an upload's parts one after another, each file to disk first. A file is taken in as soon as label and split are known,
-/// otherwise at the end: fields may come after the _files.
+/// otherwise at the end: fields may come after the files. IDX files wait for the end, since each needs another one.
 /// </summary>
 internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, ImageIntake intake, UploadTally tally)
 {
@@ -19,7 +19,11 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
     private const string LabelField = "label";
     private const string SplitField = "split";
 
+    private const string NoIdxName =
+        "it is packed with gzip, as only IDX files may be, and those are told by their names, such as train-images-idx3-ubyte.gz: rename it, or pack images as a zip";
+
     private readonly List<Spooled> _waiting = [];
+    private readonly List<IdxPart> _idx = [];
     private string? _label;
     private ImageSplit? _split;
     private int _files;
@@ -51,6 +55,7 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
         if (_label is null && _waiting.FirstOrDefault(file => file is { IsZip: false, Refusal: null }) is { } unlabelled)
             return (LabelField, $"{unlabelled.Name} needs a label: send one for all images in a form field named \"label\", or upload a zip with a folder for each class.");
         await TakeWaitingAsync(cancellationToken);
+        await new IdxUpload(options, spool, intake, tally).TakeAsync(_idx, _split, cancellationToken);
         await intake.CompleteAsync(cancellationToken);
         return null;
     }
@@ -87,7 +92,7 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
                 return null;
             case SplitField:
                 if (!SplitWords.TryParse(value, out var parsed))
-                    return (SplitField, "split is train, validation or test.");
+                    return (SplitField, SplitWords.Problem);
                 if (_split is not null && _split != parsed)
                     return (SplitField, "An upload has one split for all of its images: send another upload for another split, or a zip.");
                 _split = parsed;
@@ -111,17 +116,21 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
             if (++_files > options.MaxEntries)
                 return (FilesField, $"An upload has at most {options.MaxEntries} files: send the rest in another.");
             var isZip = buffer.AsSpan(0, count) is [(byte)'P', (byte)'K', 3 or 5, 4 or 6, ..];
-            string? refusal = null;
+            var idx = isZip ? null : IdxName.TryParse(name);
+            var refusal = !isZip && idx is null && buffer.AsSpan(0, count) is [0x1F, 0x8B, ..] ? NoIdxName : null;
             for (; count > 0; count = await section.Body.ReadAsync(buffer, cancellationToken))
             {
                 // The rest is read all the same: the next part comes after it.
-                if (!isZip && spool.Length - start + count > options.MaxImageBytes)
+                if (!isZip && idx is null && spool.Length - start + count > options.MaxImageBytes)
                     refusal = TooLong(options);
                 if (refusal is null)
                     spool.Append(buffer.AsSpan(0, count));
             }
 
-            _waiting.Add(new Spooled(name, start, spool.Length - start, isZip, refusal));
+            if (idx is null)
+                _waiting.Add(new Spooled(name, start, spool.Length - start, isZip, refusal));
+            else
+                _idx.Add(new IdxPart(name, idx, start, spool.Length - start));
             return null;
         }
         finally
@@ -143,7 +152,8 @@ internal sealed class UploadReader(UploadOptions options, TemporaryFile spool, I
         }
 
         _waiting.Clear();
-        spool.Clear();
+        if (_idx.Count == 0)
+            spool.Clear();
     }
 
     private async Task TakeImageAsync(Spooled file, CancellationToken cancellationToken)

@@ -7,6 +7,11 @@ namespace MlExperiments.Api.Infrastructure;
 /// <summary>Every error is an RFC 9457 problem that says what happened and what to do.</summary>
 internal static class Problems
 {
+    /// <summary>What <see cref="Archived"/> looks like, for the documentation.</summary>
+    public const string ArchivedExample = """
+        {"title": "Conflict", "status": 409, "detail": "The model is archived: it keeps what it has. Unarchive it first: PATCH /api/models/01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d with {\"archived\": false}."}
+        """;
+
     private const int MaxErrors = 20;
 
     public static IServiceCollection AddProblems(this IServiceCollection services)
@@ -33,6 +38,10 @@ internal static class Problems
 
     public static ProblemHttpResult NotFound(string kind, Guid id) =>
         TypedResults.Problem($"There is no {kind} {id}; it may have been deleted.", statusCode: StatusCodes.Status404NotFound);
+
+    /// <summary>For whatever would change what an archived model holds or have it trained.</summary>
+    public static ProblemHttpResult Archived(Guid id) =>
+        Conflict($"The model is archived: it keeps what it has. Unarchive it first: PATCH /api/models/{id} with {{\"archived\": false}}.");
 
     public static ProblemHttpResult Conflict(string detail) => TypedResults.Problem(detail, statusCode: StatusCodes.Status409Conflict);
 

@@ -15,15 +15,16 @@ internal static class Texts
 
     /// <summary>What is wrong with a trimmed text, as a phrase such as <c>1 to 200 characters</c> that says what it must have; null where nothing is.</summary>
     /// <param name="maxLength">In code points, as the database counts.</param>
-    public static string? Problem(string text, int maxLength)
+    /// <param name="lines">Whether it may have line breaks, and tabs with them.</param>
+    public static string? Problem(string text, int maxLength, bool lines = false)
     {
         var (length, isVisible) = (0, false);
         for (var at = 0; at < text.Length; length++)
         {
             if (!Rune.TryGetRuneAt(text, at, out var rune))
                 return "no half characters (lone surrogates)";
-            if (IsForbidden(rune))
-                return "no line breaks or other control characters";
+            if (IsForbidden(rune) && !(lines && rune.Value is '\n' or '\r' or '\t'))
+                return lines ? "no control characters but line breaks" : "no line breaks or other control characters";
             isVisible |= IsVisible(rune);
             at += rune.Utf16SequenceLength;
         }

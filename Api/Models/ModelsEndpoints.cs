@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 using MlExperiments.Api.Experiments;
@@ -9,14 +10,20 @@ using Npgsql;
 
 namespace MlExperiments.Api.Models;
 
-internal static class ModelsEndpoints
+internal static partial class ModelsEndpoints
 {
+    private const int MaxSearchLength = 200;
+    private const string LikeEscape = @"\";
+
     private const string Example = """
-        "id": "01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d", "name": "Digits", "inputSize": {"width": 28, "height": 28, "channels": 1}, "trainer": "torch",
+        "id": "01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d", "name": "Digits", "tags": ["handwriting", "demo"], "archived": false, "archivedAt": null,
+        "inputSize": {"width": 28, "height": 28, "channels": 1}, "trainer": "torch",
         "experimentCount": 27, "bestAccuracy": 0.991, "bestExperimentId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "createdAt": "2026-03-01T09:00:00+00:00"
         """;
 
     private const string DetailExample = "{" + Example + """
+        , "notes": "Scans of forms.\nThe sevens with a stroke came in May.", "bestDataSetVersion":
+        """ + ExperimentsEndpoints.DataSetVersionExample + """
         , "images": {"total": 70000, "train": 60000, "validation": 0, "test": 10000}, "classes": [{"label": "0", "count": 6903}, {"label": "1", "count": 7877}],
         "experiments": {"draft": 0, "queued": 3, "running": 2, "completed": 22, "paused": 0, "cancelled": 0, "failed": 0, "pruned": 0}}
         """;
@@ -26,19 +33,23 @@ internal static class ModelsEndpoints
         var group = routes.MapGroup("/api/models").WithTags("Models");
         group.MapPost("/", CreateModel)
             .WithSummary("Creates a model: a named learning problem, to be filled with images")
-            .WithExamples("""{"name": "Digits", "inputSize": {"width": 28, "height": 28, "channels": 1}}""", DetailExample)
+            .WithExamples(
+                """{"name": "Digits", "inputSize": {"width": 28, "height": 28, "channels": 1}, "notes": "Scans of forms.", "tags": ["handwriting", "demo"]}""", DetailExample)
             .Fails(400, 409, 413, 415);
         group.MapGet("/", ListModels)
-            .WithSummary("Lists the models")
+            .WithSummary("Lists the models that are not archived, or those asked for")
             .WithExamples(response: "{\"items\": [{" + Example + "}], \"nextCursor\": null}")
             .Fails(400);
         group.MapGet("/{id:guid}", GetModel)
             .WithSummary("One model with its images, classes and experiments counted")
             .WithExamples(response: DetailExample)
             .Fails(404);
-        group.MapPatch("/{id:guid}", RenameModel)
-            .WithSummary("Renames a model")
-            .WithExamples("""{"name": "Handwritten digits"}""", DetailExample)
+        group.MapPatch("/{id:guid}", UpdateModel)
+            .WithSummary("Renames a model, notes something, tags, archives or unarchives it; what is left out stays")
+            .WithDescription(
+                "An archived model can be looked at, asked for predictions, changed here and deleted; uploads, changes of its images, new experiments and the start of " +
+                "drafts are refused. What is queued or trains already goes on.")
+            .WithExamples("""{"name": "Handwritten digits", "notes": "Scans of forms.\nThe sevens with a stroke came in May.", "tags": ["handwriting"], "archived": false}""", DetailExample)
             .Fails(400, 404, 409, 413, 415);
         group.MapDelete("/{id:guid}", DeleteModel)
             .WithSummary("Deletes a model with its images, experiments and results; workers that train it stop by themselves")
@@ -51,13 +62,16 @@ internal static class ModelsEndpoints
     {
         var size = request.InputSize ?? new InputSizeRequest();
         var id = Guid.CreateVersion7();
-        var name = await Texts.NormalizeAsync(database, request.Name!.Trim(), cancellationToken);
-        if (Texts.Problem(name, Model.MaxNameLength) is { } problem)
-            return Problems.Invalid("name", $"A name has {problem}.");
+        var texts = new ModelTexts(database);
+        var name = await texts.NameAsync(request.Name!, cancellationToken);
+        var notes = await texts.NotesAsync(request.Notes, cancellationToken);
+        var tags = await texts.TagsAsync(request.Tags ?? [], cancellationToken);
+        if (texts.Errors.Count > 0)
+            return Problems.Invalid(texts.Errors);
         var inserted = await db.Database.ExecuteSqlAsync(
             $"""
-            INSERT INTO models (id, name, input_width, input_height, input_channels, trainer, next_experiment_number, created_at)
-            VALUES ({id}, {name}, {size.Width}, {size.Height}, {size.Channels}, {Model.BuiltInTrainer}, 1, {clock.GetUtcNow()})
+            INSERT INTO models (id, name, notes, tags, input_width, input_height, input_channels, trainer, next_experiment_number, created_at)
+            VALUES ({id}, {name}, {notes}, {tags}, {size.Width}, {size.Height}, {size.Channels}, {Model.BuiltInTrainer}, 1, {clock.GetUtcNow()})
             ON CONFLICT DO NOTHING
             """,
             cancellationToken);
@@ -69,13 +83,26 @@ internal static class ModelsEndpoints
     private static async Task<Results<Ok<Page<ModelResponse>>, ValidationProblem>> ListModels(
         [AsParameters] PageQuery page,
         ExperimentsDbContext db,
+        NpgsqlDataSource database,
         [Description("newest (the default) or name."), AllowedValues("newest", "name", ErrorMessage = "order is newest or name.")] string order = "newest",
+        [Description("false (the default): without those that are archived; true: only those; all."), AllowedValues("false", "true", "all", ErrorMessage = "archived is false, true or all.")] string archived = "false",
+        [Description("Only models with this tag, without regard to case.")] string? tag = null,
+        [Description("Only models whose name contains this, without regard to case."), MaxLength(MaxSearchLength, ErrorMessage = "search has at most 200 characters.")] string? search = null,
         CancellationToken cancellationToken = default)
     {
-        var list = $"models {order}";
+        // What forms send for an empty field asks for nothing.
+        tag = string.IsNullOrWhiteSpace(tag) ? null : await Texts.NormalizeAsync(database, tag.Trim(), cancellationToken);
+        search = string.IsNullOrEmpty(search) ? null : await Texts.NormalizeAsync(database, search, cancellationToken);
+        var list = $"models {order} {archived}\n{tag}\n{search}";
         if (!Cursor.TryDecode<Position>(page, list, out var after, out var problem))
             return problem;
         var models = db.Models.AsNoTracking();
+        if (archived != "all")
+            models = models.Where(model => model.ArchivedAt != null == (archived == "true"));
+        if (tag is not null)
+            models = models.Where(model => model.Tags.Any(own => EF.Functions.ILike(own, Literally(tag), LikeEscape)));
+        if (search is not null)
+            models = models.Where(model => EF.Functions.ILike(model.Name, $"%{Literally(search)}%", LikeEscape));
         // The database's lower(), on both sides: its letters are not .NET's.
         if (order == "name" && after is { Name: { } name })
             models = models.Where(model => string.Compare(model.Name.ToLower(), EF.Parameter(name).ToLower()) > 0);
@@ -90,23 +117,57 @@ internal static class ModelsEndpoints
     private static async Task<Results<Ok<ModelDetail>, ProblemHttpResult>> GetModel(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken) =>
         await FindAsync(db, id, cancellationToken) is { } model ? TypedResults.Ok(model) : Problems.NotFound("model", id);
 
-    private static async Task<Results<Ok<ModelDetail>, ValidationProblem, ProblemHttpResult>> RenameModel(
-        Guid id, RenameModelRequest request, ExperimentsDbContext db, NpgsqlDataSource database, CancellationToken cancellationToken)
+    private static async Task<Results<Ok<ModelDetail>, ValidationProblem, ProblemHttpResult>> UpdateModel(
+        Guid id, UpdateModelRequest request, ExperimentsDbContext db, NpgsqlDataSource database, TimeProvider clock, CancellationToken cancellationToken)
     {
-        var name = await Texts.NormalizeAsync(database, request.Name!.Trim(), cancellationToken);
-        if (Texts.Problem(name, Model.MaxNameLength) is { } problem)
-            return Problems.Invalid("name", $"A name has {problem}.");
+        if (request.IsEmpty)
+            return TypedResults.Problem(
+                "Nothing is to be changed here: give name, notes, tags or archived, one at least.", statusCode: StatusCodes.Status400BadRequest);
+        if (FindNulls(request) is { Count: > 0 } nulls)
+            return Problems.Invalid(nulls);
+        var texts = new ModelTexts(database);
+        var name = request.Name is null ? null : await texts.NameAsync(request.Name, cancellationToken);
+        var notes = await texts.NotesAsync(request.Notes, cancellationToken);
+        var tags = request.Tags is null ? null : await texts.TagsAsync(request.Tags, cancellationToken);
+        if (texts.Errors.Count > 0)
+            return Problems.Invalid(texts.Errors);
+        var now = clock.GetUtcNow();
         try
         {
-            await db.Models.Where(model => model.Id == id)
-                .ExecuteUpdateAsync(set => set.SetProperty(model => model.Name, name), cancellationToken);
+            await db.Models.Where(model => model.Id == id).ExecuteUpdateAsync(
+                set =>
+                {
+                    if (name is not null)
+                        set.SetProperty(model => model.Name, name);
+                    if (request.Has(nameof(request.Notes)))
+                        set.SetProperty(model => model.Notes, notes);
+                    if (tags is not null)
+                        set.SetProperty(model => model.Tags, tags);
+                    if (request.Archived is true)
+                        set.SetProperty(model => model.ArchivedAt, model => model.ArchivedAt ?? now);
+                    if (request.Archived is false)
+                        set.SetProperty(model => model.ArchivedAt, (DateTimeOffset?)null);
+                },
+                cancellationToken);
         }
         catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.UniqueViolation)
         {
-            return NameIsTaken(name);
+            return NameIsTaken(name!);
         }
 
         return await FindAsync(db, id, cancellationToken) is { } model ? TypedResults.Ok(model) : Problems.NotFound("model", id);
+    }
+
+    private static Dictionary<string, string[]> FindNulls(UpdateModelRequest request)
+    {
+        var nulls = new Dictionary<string, string[]>();
+        if (request.Has(nameof(request.Name)) && request.Name is null)
+            nulls["name"] = ["A model has a name: leave it out to keep the one that it has."];
+        if (request.Has(nameof(request.Tags)) && request.Tags is null)
+            nulls["tags"] = ["tags is a list: [] removes all of them."];
+        if (request.Has(nameof(request.Archived)) && request.Archived is null)
+            nulls["archived"] = ["archived is true or false."];
+        return nulls;
     }
 
     private static async Task<Results<NoContent, ProblemHttpResult>> DeleteModel(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken)
@@ -121,15 +182,24 @@ internal static class ModelsEndpoints
     private static ProblemHttpResult NameIsTaken(string name) =>
         Problems.Conflict($"There is a model named \"{name}\" already: choose another name.");
 
+    /// <summary>A pattern that only this text fits.</summary>
+    private static string Literally(string text) => LikeSpecial().Replace(text, $@"{LikeEscape}$0");
+
+    [GeneratedRegex(@"[\\%_]")]
+    private static partial Regex LikeSpecial();
+
     private static IQueryable<ModelResponse> Summaries(ExperimentsDbContext db, IQueryable<Model> models)
     {
         var versions = BestExperiments.Versions(db);
         return
             from model in models
-            let best = versions.Where(version => version.ModelId == model.Id).Select(version => version.BestExperimentId).FirstOrDefault()
+            let best = versions.Where(version => version.ModelId == model.Id).Select(version => (Guid?)version.ExperimentId).FirstOrDefault()
             select new ModelResponse(
                 model.Id,
                 model.Name,
+                model.Tags,
+                model.ArchivedAt != null,
+                model.ArchivedAt,
                 new InputSize(model.InputWidth, model.InputHeight, model.InputChannels),
                 model.Trainer,
                 model.NextExperimentNumber - 1,
@@ -140,8 +210,12 @@ internal static class ModelsEndpoints
 
     private static async Task<ModelDetail?> FindAsync(ExperimentsDbContext db, Guid id, CancellationToken cancellationToken)
     {
+        await BestExperiments.RefreshAsync(db, id, cancellationToken);
         if (await Summaries(db, db.Models.AsNoTracking().Where(model => model.Id == id)).SingleOrDefaultAsync(cancellationToken) is not { } model)
             return null;
+        var version = await BestExperiments.Versions(db)
+            .SingleOrDefaultAsync(version => version.ModelId == id && version.ExperimentId == model.BestExperimentId, cancellationToken);
+        var notes = await db.Models.Where(model => model.Id == id).Select(model => model.Notes).SingleOrDefaultAsync(cancellationToken);
         var images = await db.Images.Where(image => image.ModelId == id)
             .GroupBy(image => new { image.Label, image.Split })
             .Select(group => new { group.Key.Label, group.Key.Split, Count = group.Count() })
@@ -150,7 +224,19 @@ internal static class ModelsEndpoints
             .GroupBy(experiment => experiment.Status)
             .ToDictionaryAsync(group => group.Key, group => group.Count(), cancellationToken);
         return new ModelDetail(
-            model.Id, model.Name, model.InputSize, model.Trainer, model.ExperimentCount, model.BestAccuracy, model.BestExperimentId, model.CreatedAt,
+            model.Id,
+            model.Name,
+            notes,
+            model.Tags,
+            model.Archived,
+            model.ArchivedAt,
+            model.InputSize,
+            model.Trainer,
+            model.ExperimentCount,
+            model.BestAccuracy,
+            model.BestExperimentId,
+            version?.ToResponse(),
+            model.CreatedAt,
             new ImageCounts(images.Sum(image => image.Count), Of(ImageSplit.Train), Of(ImageSplit.Validation), Of(ImageSplit.Test)),
             [.. images.GroupBy(image => image.Label).OrderBy(group => group.Key, StringComparer.Ordinal)
                 .Select(group => new ClassCount(group.Key, group.Sum(image => image.Count)))],

@@ -1,5 +1,7 @@
 using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
@@ -10,6 +12,9 @@ namespace MlExperiments.Shared.Data;
 public static class Database
 {
     public const string ConnectionName = "Database";
+
+    /// <summary>The advisory lock that all who migrate agree on.</summary>
+    private const long MigrationLock = 0x4d4c4578_4d696772;
 
     public static IServiceCollection AddDatabase(this IServiceCollection services, IConfiguration configuration)
     {
@@ -55,8 +60,24 @@ public static class Database
     }
 
     /// <summary>Brings the schema to this build's version; safe to run from several processes at once.</summary>
-    public static Task MigrateAsync(ExperimentsDbContext db, CancellationToken cancellationToken) =>
-        db.Database.MigrateAsync(cancellationToken);
+    public static async Task MigrateAsync(ExperimentsDbContext db, CancellationToken cancellationToken)
+    {
+        var creator = db.GetService<IRelationalDatabaseCreator>();
+        if (!await creator.ExistsAsync(cancellationToken))
+            await creator.CreateAsync(cancellationToken);
+        await db.Database.OpenConnectionAsync(cancellationToken);
+        try
+        {
+            // EF's own lock ends with each migration: who waited for it would go on with those that another process has run meanwhile.
+            await db.Database.ExecuteSqlAsync($"SELECT pg_advisory_lock({MigrationLock})", cancellationToken);
+            await db.Database.MigrateAsync(cancellationToken);
+            await db.Database.ExecuteSqlAsync($"SELECT pg_advisory_unlock({MigrationLock})", cancellationToken);
+        }
+        finally
+        {
+            await db.Database.CloseConnectionAsync();
+        }
+    }
 
     /// <summary>Refuses to run on another schema than this build's.</summary>
     /// <exception cref="SchemaVersionException">The schema is older or newer, or there is none.</exception>

@@ -3,7 +3,10 @@ using System.IO.Compression;
 
 namespace MlExperiments.Shared.Imaging;
 
-/// <summary>Writes 8-bit grey or RGB PNG files (ISO/IEC 15948): what the demo and the tests draw, no more.</summary>
+/// <summary>
+/// Writes 8-bit grey or RGB PNG files (ISO/IEC 15948): what the demo and the tests draw and IDX files hold, no more. The same pixels give the same bytes, as long
+/// as the runtime's zlib packs them so.
+/// </summary>
 public static class PngWriter
 {
     private static readonly uint[] CrcTable = CreateCrcTable();

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using MlExperiments.Shared.Blobs;
@@ -193,7 +194,7 @@ public sealed class ExperimentsTests : ApiFixture
     {
         var (model, ids) = await GenerateAsync();
         await Database.CompleteAsync(ids[0], 0.9);
-        await Database.ExecuteAsync("UPDATE images SET label = '1' WHERE model_id = $1 AND label = '0'", model);
+        await Client.PatchAsJsonAsync($"/api/models/{model}/images", new { where = new { label = "0" }, label = "1" });
 
         // An epoch of these images is more steps than an experiment may have.
         await InvalidAsync(

@@ -1,10 +1,9 @@
 using System.Net;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 
 namespace MlExperiments.Api.Tests.Infrastructure;
 
-public sealed partial class OpenApiTests : ApiFixture
+public sealed class OpenApiTests : ApiFixture
 {
     private JsonElement _document;
 
@@ -100,6 +99,9 @@ public sealed partial class OpenApiTests : ApiFixture
         Assert.That(Required("CreateModelRequest"), Is.EqualTo(new[] { "name" }));
         Assert.That(Required("PredictForm"), Is.EqualTo(new[] { "image" }));
         Assert.That(Required("UploadForm"), Is.EqualTo(new[] { "files" }));
+        Assert.That(Required("UpdateModelRequest"), Is.Empty);
+        Assert.That(Required("UpdateImagesRequest"), Is.Empty);
+        Assert.That(Property("UpdateImageRequest", "split").GetProperty("enum").EnumerateArray().Select(word => word.GetString()), Is.EqualTo(new[] { "train", "validation", "test" }));
         Assert.That(Property("GenerateRequest", "start").GetProperty("default").GetBoolean());
         Assert.That(Property("InputSizeRequest", "width").GetProperty("default").GetInt32(), Is.EqualTo(28));
         Assert.That(Property("ExperimentParameters", "optimizer").GetProperty("enum").ToString(), Is.EqualTo("""["adam","sgd"]""").Or.Contain("sgd"));
@@ -135,8 +137,10 @@ public sealed partial class OpenApiTests : ApiFixture
             if (!operation.TryGetProperty("requestBody", out var body) || !body.GetProperty("content").TryGetProperty("application/json", out var json))
                 continue;
             var (method, path) = (name.Split(' ')[0], name.Split(' ')[1]);
-            if (path.StartsWith("/api/models", StringComparison.Ordinal))
-                path = ModelId().Replace(path, "/api/models/" + await Database.ModelAsync());
+            var model = await Database.ModelAsync();
+            path = path.Replace("/api/models/{id}", $"/api/models/{model}", StringComparison.Ordinal);
+            if (path.StartsWith("/api/images/", StringComparison.Ordinal))
+                path = path.Replace("{id}", $"{await Database.ScalarAsync<Guid>("SELECT id FROM images WHERE model_id = $1 LIMIT 1", model)}", StringComparison.Ordinal);
             using var request = new HttpRequestMessage(new HttpMethod(method), path)
             {
                 Content = new StringContent(json.GetProperty("example").GetRawText(), System.Text.Encoding.UTF8, "application/json"),
@@ -161,7 +165,4 @@ public sealed partial class OpenApiTests : ApiFixture
         select ($"{operation.Name.ToUpperInvariant()} {path.Name}", operation.Value);
 
     private static IEnumerable<string> Statuses(JsonElement operation) => operation.GetProperty("responses").EnumerateObject().Select(response => response.Name);
-
-    [GeneratedRegex(@"/api/models/\{id\}")]
-    private static partial Regex ModelId();
 }

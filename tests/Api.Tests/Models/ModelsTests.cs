@@ -90,7 +90,7 @@ public sealed class ModelsTests : ApiFixture
     public async Task Cursor_Forged_IsRefused(string payload)
     {
         byte[] bytes = System.Text.Encoding.UTF8.GetBytes(payload);
-        var checksum = System.Security.Cryptography.SHA256.HashData([.. "models name"u8, 0, .. bytes])[..6];
+        var checksum = System.Security.Cryptography.SHA256.HashData([.. "models name false\n\n"u8, 0, .. bytes])[..6];
 
         await InvalidAsync(await Client.GetAsync($"/api/models?order=name&cursor={System.Buffers.Text.Base64Url.EncodeToString([.. checksum, .. bytes])}"), "cursor");
     }
