@@ -42,8 +42,11 @@ internal sealed class SlotHost(CommandInbox inbox, EventOutput output, Predictor
                 case StopCommand stop when stop.TrajectoryId == control.TrajectoryId:
                     control.StopRequested = true;
                     break;
-                case DropMilestoneCommand drop when drop.TrajectoryId == control.TrajectoryId:
-                    control.Milestones.Remove(drop.Step);
+                case MilestonesCommand milestones when milestones.TrajectoryId == control.TrajectoryId:
+                    control.Want(milestones.Steps ?? []);
+                    break;
+                case CheckpointCommand checkpoint when checkpoint.TrajectoryId == control.TrajectoryId:
+                    control.CheckpointRequested = true;
                     break;
                 case TrainCommand train:
                     output.Send(new FailedEvent(train.TrajectoryId, $"The trainer is busy with {control.TrajectoryId}."));
