@@ -32,9 +32,11 @@ services.AddSingleton<SlotPool>();
 services.AddSingleton<PackedDataSets>();
 services.AddSingleton<Claims>();
 services.AddSingleton<TrajectoryWriter>();
+services.AddSingleton<RunningAttempts>();
 services.AddSingleton<TrajectoryRun>();
 services.AddHostedService<Heartbeat>();
 services.AddHostedService<Sweeper>();
+services.AddHostedService<ControlListener>();
 services.AddHostedService<PredictionAnswerer>();
 services.AddJobQueue<TicketHandler>(WorkerIdentity.SlotsOf(builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new()));
 // Draining has its own limit; the rest is for the queue and the last heartbeat.

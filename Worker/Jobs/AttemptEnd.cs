@@ -94,17 +94,15 @@ internal static class AttemptEnd
     /// <summary>Ends the lease, with a new fence so that nobody writes with the old one any more.</summary>
     private static async Task GiveBackAsync(ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, CancellationToken cancellationToken)
     {
-        var waits = await db.Experiments.AnyAsync(
-            experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Queued, cancellationToken);
         await db.Database.ExecuteSqlAsync(
             $"""
             UPDATE trajectories
-            SET status = CASE WHEN {waits} THEN 'waiting' ELSE 'idle' END, waiting_since = CASE WHEN {waits} THEN now() END,
-                fence = fence + 1, lease_until = NULL, worker_id = NULL, steps_per_second = 0
+            SET status = 'idle', waiting_since = NULL, fence = fence + 1, lease_until = NULL, worker_id = NULL, steps_per_second = 0
             WHERE id = {trajectoryId}
             """,
             cancellationToken);
-        if (waits)
-            await queue.EnqueueAsync(db, 1, cancellationToken);
+        await TrajectorySchedule.RefreshAsync(db, queue, [trajectoryId], cancellationToken);
+        // Those that no step boundary saw any more hold from the last checkpoint on.
+        await Adjustments.ApplyAsync(db, queue, trajectoryId, int.MaxValue, cancellationToken);
     }
 }

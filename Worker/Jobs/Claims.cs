@@ -28,7 +28,7 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
                     UPDATE trajectories
                     SET status = 'running', fence = fence + 1, lease_until = now() + {options.Value.Lease}, worker_id = {worker.Id}, waiting_since = NULL
                     WHERE id = (SELECT id FROM trajectories
-                                WHERE status = 'waiting' AND trainer = ANY ({worker.Trainers})
+                                WHERE status = 'waiting' AND trainer = ANY ({worker.Trainers}) AND (start_at IS NULL OR start_at <= now())
                                 ORDER BY priority DESC, waiting_since, id
                                 LIMIT 1 FOR UPDATE SKIP LOCKED)
                     RETURNING id AS "Id", fence AS "Fence"
@@ -37,13 +37,12 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
                     return null;
 
                 var now = time.GetUtcNow();
-                await db.Experiments
-                    .Where(experiment => experiment.TrajectoryId == row.Id && experiment.Status == ExperimentStatus.Queued)
-                    .ExecuteUpdateAsync(
-                        set => set
-                            .SetProperty(experiment => experiment.Status, ExperimentStatus.Running)
-                            .SetProperty(experiment => experiment.Worker, worker.Name),
-                        token);
+                await db.Database.ExecuteSqlAsync(
+                    $"""
+                    UPDATE experiments SET status = 'running', worker = {worker.Name}
+                    WHERE trajectory_id = {row.Id} AND status = 'queued' AND (start_at IS NULL OR start_at <= now())
+                    """,
+                    token);
                 db.Attempts.Add(new Attempt
                 {
                     TrajectoryId = row.Id,

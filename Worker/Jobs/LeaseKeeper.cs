@@ -7,7 +7,8 @@ namespace MlExperiments.Worker.Jobs;
 /// Renews an attempt's lease while it runs, and ends the attempt when the lease is lost or could not be renewed in time. Time is
 /// measured by the monotonic clock: setting the wall clock changes nothing.
 /// </summary>
-internal sealed partial class LeaseKeeper(TrajectoryWriter writer, Claim claim, AttemptReport report, WorkerOptions options, ILogger logger) : IAsyncDisposable
+internal sealed partial class LeaseKeeper(
+    TrajectoryWriter writer, Claim claim, AttemptReport report, ControlSignal control, WorkerOptions options, ILogger logger) : IAsyncDisposable
 {
     private static readonly TimeSpan ReportEvery = TimeSpan.FromSeconds(1);
 
@@ -38,6 +39,7 @@ internal sealed partial class LeaseKeeper(TrajectoryWriter writer, Claim claim, 
     {
         // The claim began the lease, no earlier than it was asked for.
         var renewed = claim.AskedAt;
+        long? known = null;
         using var timer = new PeriodicTimer(options.RenewEvery < ReportEvery ? options.RenewEvery : ReportEvery);
         while (await NextAsync(timer))
         {
@@ -51,8 +53,12 @@ internal sealed partial class LeaseKeeper(TrajectoryWriter writer, Claim claim, 
             {
                 using var inTime = new CancellationTokenSource(Remaining(renewed));
                 using var either = CancellationTokenSource.CreateLinkedTokenSource(inTime.Token, _ended.Token);
-                await writer.RenewAsync(claim, progress, metrics, either.Token);
+                var wanted = await writer.RenewAsync(claim, progress, metrics, either.Token);
                 renewed = asked;
+                // Its notification may have been missed.
+                if (wanted != known)
+                    control.Set();
+                known = wanted;
             }
             catch (LeaseLostException lost)
             {

@@ -16,6 +16,7 @@ public sealed partial class TrajectoryRun(
     TrajectoryWriter writer,
     PackedDataSets dataSets,
     IBlobStore blobs,
+    RunningAttempts attempts,
     IOptions<WorkerOptions> options,
     TimeProvider time,
     ILogger<TrajectoryRun> logger)
@@ -25,14 +26,15 @@ public sealed partial class TrajectoryRun(
     {
         LogClaimed(logger, claim.TrajectoryId, claim.Fence, slot.Number, claim.Milestones[^1]);
         var report = new AttemptReport();
-        await using var lease = new LeaseKeeper(writer, claim, report, options.Value, logger);
+        using var control = attempts.Begin(claim.TrajectoryId);
+        await using var lease = new LeaseKeeper(writer, claim, report, control, options.Value, logger);
         lease.Start();
         // A drain must end in time, whatever the trainer, the database and the blobs do.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(lease.Lost);
         await using var deadline = draining.Register(() => stop.CancelAfter(options.Value.DrainWithin));
         try
         {
-            await EndAsync(slot, claim, report, lease, draining, stop.Token);
+            await EndAsync(slot, claim, report, control, lease, draining, stop.Token);
         }
         catch (Exception exception) when (exception is LeaseLostException || stop.IsCancellationRequested)
         {
@@ -41,13 +43,14 @@ public sealed partial class TrajectoryRun(
         }
     }
 
-    private async Task EndAsync(Slot slot, Claim claim, AttemptReport report, LeaseKeeper lease, CancellationToken draining, CancellationToken stop)
+    private async Task EndAsync(
+        Slot slot, Claim claim, AttemptReport report, ControlSignal control, LeaseKeeper lease, CancellationToken draining, CancellationToken stop)
     {
         AttemptOutcome outcome;
         try
         {
             slot.EmptyFolder();
-            outcome = await TrainAsync(slot, claim, report, draining, stop);
+            outcome = await TrainAsync(slot, claim, report, control, draining, stop);
         }
         catch (OperationCanceledException) when (draining.IsCancellationRequested && !stop.IsCancellationRequested)
         {
@@ -70,7 +73,8 @@ public sealed partial class TrajectoryRun(
         LogEnded(logger, claim.TrajectoryId, outcome, report.Step);
     }
 
-    private async Task<AttemptOutcome> TrainAsync(Slot slot, Claim claim, AttemptReport report, CancellationToken draining, CancellationToken stop)
+    private async Task<AttemptOutcome> TrainAsync(
+        Slot slot, Claim claim, AttemptReport report, ControlSignal control, CancellationToken draining, CancellationToken stop)
     {
         using var preparing = CancellationTokenSource.CreateLinkedTokenSource(draining, stop);
         var trainer = slot.Trainer;
@@ -102,7 +106,7 @@ public sealed partial class TrajectoryRun(
                 options.Value.EvaluateEvery,
                 options.Value.CheckpointEvery.TotalSeconds);
             var events = await trainer.TrainAsync(command, preparing.Token);
-            var ended = await FollowAsync(trainer, engine, events, claim, start, report, draining, stop);
+            var ended = await FollowAsync(trainer, engine, events, claim, start, report, control, draining, stop);
             if (ended is not null)
                 return ended.Value;
         }
@@ -142,12 +146,15 @@ public sealed partial class TrajectoryRun(
         Claim claim,
         Checkpoint? start,
         AttemptReport report,
+        ControlSignal control,
         CancellationToken draining,
         CancellationToken stop)
     {
         await using var asking = draining.Register(() => _ = StopTrainerAsync(trainer, claim));
+        await using var following = new AttemptControl(writer, trainer, claim, control, logger, stop);
         var started = false;
         var fromStep = 0;
+        var measured = new HashSet<int>();
         while (true)
         {
             await NextEventAsync(events, stop);
@@ -160,6 +167,7 @@ public sealed partial class TrajectoryRun(
                         fromStep = begin.Step;
                         report.Reached(begin.Step);
                         await Persistence.RetryAsync(token => writer.StartedAsync(claim, begin.Step, token), logger, stop);
+                        following.Start();
                         break;
                     case ProgressEvent progress:
                         report.Add(progress);
@@ -169,7 +177,8 @@ public sealed partial class TrajectoryRun(
                         break;
                     case MilestoneEvent milestone:
                         report.Reached(milestone.Step);
-                        await StoreMilestoneAsync(claim, fromStep, milestone, stop);
+                        await StoreMilestoneAsync(claim, fromStep, measured, milestone, stop);
+                        measured.Add(milestone.Step);
                         break;
                     // Nothing is lost of a training that is stopped before its first step.
                     case CheckpointEvent { Step: > 0 } checkpoint:
@@ -181,7 +190,7 @@ public sealed partial class TrajectoryRun(
                         return AttemptOutcome.Completed;
                     case StoppedEvent stopped:
                         report.Reached(stopped.Step);
-                        return AttemptOutcome.Drained;
+                        return draining.IsCancellationRequested ? AttemptOutcome.Drained : AttemptOutcome.Stopped;
                     case FailedEvent failed when start is not null && !started:
                         LogBadCheckpoint(logger, claim.TrajectoryId, start.Step, failed.Error);
                         return null;
@@ -220,13 +229,13 @@ public sealed partial class TrajectoryRun(
         }
     }
 
-    private async Task StoreMilestoneAsync(Claim claim, int fromStep, MilestoneEvent milestone, CancellationToken stop)
+    private async Task StoreMilestoneAsync(Claim claim, int fromStep, HashSet<int> measured, MilestoneEvent milestone, CancellationToken stop)
     {
         await Persistence.RetryAsync(
             async token =>
             {
                 var weights = await StoreFileAsync(milestone.Weights, token);
-                await writer.CompleteMilestoneAsync(claim, fromStep, milestone, weights.Hash, token);
+                await writer.CompleteMilestoneAsync(claim, fromStep, measured, milestone, weights.Hash, token);
             },
             logger,
             stop);

@@ -28,15 +28,15 @@ public sealed class TrajectoryWriterTests
         await _jobs.NewSweeper().SweepAsync(CancellationToken.None);
         var current = sameWorker ? stale : _jobs.NewWorker("current");
         var claim = await current.ClaimAsync();
-        await current.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None);
+        await current.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None);
 
         var before = await SnapshotAsync();
         Assert.Multiple(() =>
         {
             Refused(() => stale.Writer.RenewAsync(old, new ProgressEvent(old.TrajectoryId, 50, 1, 0.5, 9, 3), [], CancellationToken.None));
             Refused(() => stale.Writer.StartedAsync(old, 10, CancellationToken.None));
-            Refused(() => stale.Writer.CompleteMilestoneAsync(old, 0, Milestone(old, 100, 0.1), Rows.Hash("stale"), CancellationToken.None));
-            Refused(() => stale.Writer.CompleteMilestoneAsync(old, 0, Milestone(old, 200, 0.1), Rows.Hash("stale"), CancellationToken.None));
+            Refused(() => stale.Writer.CompleteMilestoneAsync(old, 0, [], Milestone(old, 100, 0.1), Rows.Hash("stale"), CancellationToken.None));
+            Refused(() => stale.Writer.CompleteMilestoneAsync(old, 0, [], Milestone(old, 200, 0.1), Rows.Hash("stale"), CancellationToken.None));
             Refused(() => stale.Writer.AddCheckpointAsync(old, NewCheckpoint(old, 150), CancellationToken.None));
             Refused(() => stale.Writer.ReleaseAsync(old, AttemptOutcome.Completed, 200, CancellationToken.None));
             Refused(() => stale.Writer.LoseAsync(old, AttemptOutcome.Crashed, 50, "stale", CancellationToken.None));
@@ -54,9 +54,9 @@ public sealed class TrajectoryWriterTests
         var worker = _jobs.NewWorker();
         var claim = await worker.ClaimAsync();
 
-        await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.9) with { TrainSeconds = 1.5 }, Rows.Hash("a"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9) with { TrainSeconds = 1.5 }, Rows.Hash("a"), CancellationToken.None);
         await worker.Writer.CompleteMilestoneAsync(
-            claim, 0, Milestone(claim, 200, 0.95) with { TrainSeconds = 3.25, TestAccuracy = 0.8 }, Rows.Hash("b"), CancellationToken.None);
+            claim, 0, [100], Milestone(claim, 200, 0.95) with { TrainSeconds = 3.25, TestAccuracy = 0.8 }, Rows.Hash("b"), CancellationToken.None);
 
         await using var db = _jobs.Database.NewContext();
         var experiments = await db.Experiments.OrderBy(experiment => experiment.TotalSteps).ToListAsync();
@@ -78,8 +78,8 @@ public sealed class TrajectoryWriterTests
         var worker = _jobs.NewWorker();
         var claim = await worker.ClaimAsync();
 
-        await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.9), Rows.Hash("first"), CancellationToken.None);
-        await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.1), Rows.Hash("second"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("first"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.1), Rows.Hash("second"), CancellationToken.None);
 
         await using var db = _jobs.Database.NewContext();
         Assert.That((await db.Experiments.SingleAsync()).WeightsBlob, Is.EqualTo(Rows.Hash("first")));
@@ -94,7 +94,7 @@ public sealed class TrajectoryWriterTests
         var worker = _jobs.NewWorker();
         var claim = await worker.ClaimAsync();
         foreach (var (step, accuracy) in claim.Milestones.Zip(accuracies))
-            await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, step, accuracy), Rows.Hash($"{step}"), CancellationToken.None);
+            await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, step, accuracy), Rows.Hash($"{step}"), CancellationToken.None);
 
         await using var db = _jobs.Database.NewContext();
         var best = await db.DataSetVersions.Join(db.Experiments, version => version.BestExperimentId, experiment => experiment.Id, (_, experiment) => experiment)
@@ -117,7 +117,7 @@ public sealed class TrajectoryWriterTests
             }
 
             await Task.WhenAll(claims.Select(entry => Task.Run(() => worker.Writer.CompleteMilestoneAsync(
-                entry.Claim, 0, Milestone(entry.Claim, 100, entry.Accuracy), Rows.Hash($"{entry.Accuracy}"), CancellationToken.None))));
+                entry.Claim, 0, [], Milestone(entry.Claim, 100, entry.Accuracy), Rows.Hash($"{entry.Accuracy}"), CancellationToken.None))));
 
             await using var db = _jobs.Database.NewContext();
             var best = await db.Experiments.SingleAsync(experiment => db.DataSetVersions.Any(version => version.BestExperimentId == experiment.Id));
@@ -187,7 +187,7 @@ public sealed class TrajectoryWriterTests
         var trajectory = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100, 200]);
         var worker = _jobs.NewWorker();
         var claim = await worker.ClaimAsync();
-        await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.9), Rows.Hash("a"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("a"), CancellationToken.None);
 
         await worker.Writer.ReleaseAsync(claim, AttemptOutcome.Drained, 150, CancellationToken.None);
 
@@ -212,12 +212,12 @@ public sealed class TrajectoryWriterTests
         var trajectory = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
         var worker = _jobs.NewWorker();
         var claim = await worker.ClaimAsync();
-        await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.9), Rows.Hash("a"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("a"), CancellationToken.None);
         await _jobs.Rows.AddExperimentAsync(trajectory, JobsFixture.Parameters, 300);
 
         await worker.Writer.ReleaseAsync(claim, AttemptOutcome.Completed, 100, CancellationToken.None);
         var next = await worker.ClaimAsync();
-        await worker.Writer.CompleteMilestoneAsync(next, 100, Milestone(next, 300, 0.9) with { TrainSeconds = 9 }, Rows.Hash("b"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(next, 100, [], Milestone(next, 300, 0.9) with { TrainSeconds = 9 }, Rows.Hash("b"), CancellationToken.None);
         await worker.Writer.ReleaseAsync(next, AttemptOutcome.Completed, 300, CancellationToken.None);
 
         await using var db = _jobs.Database.NewContext();
