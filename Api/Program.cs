@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using MlExperiments.Api.Control;
 using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Images;
 using MlExperiments.Api.Infrastructure;
@@ -56,6 +57,7 @@ try
     app.MapImageChanges();
     app.MapGenerate();
     app.MapExperiments();
+    app.MapControl();
     app.MapStudies();
     app.MapPredictions();
     app.MapWorkers();

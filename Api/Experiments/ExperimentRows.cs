@@ -44,6 +44,7 @@ internal static class ExperimentRows
         {
             { Status: ExperimentStatus.Completed } => experiment.TotalSteps,
             { StartedAt: null } => 0,
+            { StoppedAtStep: { } stopped } => stopped,
             _ => Math.Min(row.TrajectoryStep, experiment.TotalSteps),
         };
         // Before it started, what its trajectory did was for others.
@@ -74,11 +75,15 @@ internal static class ExperimentRows
             experiment.DurationSeconds,
             experiment.SavedSeconds,
             experiment.Worker,
-            experiment.Error);
+            experiment.Error,
+            experiment.Priority,
+            experiment.StartAt,
+            experiment.Adjustment?.Deserialize<Adjustment>(ContractJson.Options));
     }
 
     private static string WaitingFor(Row row, Slots slots) => (row.TrajectoryStatus, slots) switch
     {
+        _ when row.Experiment.StartAt is { } startAt && startAt > TimeProvider.System.GetUtcNow() => $"its start at {startAt:u}",
         (TrajectoryStatus.Running, _) => $"its trajectory, which is at step {row.TrajectoryStep} for another experiment",
         (_, { Total: 0 }) => $"a worker: none was seen within the last {AliveWorkers.SilenceInWords}",
         (_, var (total, busy)) when busy >= total => $"a free slot: {(total == 1 ? "the only one is" : $"all {total} are")} busy",

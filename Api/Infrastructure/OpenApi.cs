@@ -62,7 +62,8 @@ internal static class OpenApi
                     "parameters, and classify new images with them. Errors are problem details (RFC 9457) that say what to do. Lists are " +
                     "{\"items\": [...], \"nextCursor\": ...}: send nextCursor as cursor for the next page. Times are UTC.",
             });
-            options.CustomOperationIds(description => Handler(description)?.Name);
+            options.CustomOperationIds(description =>
+                description.ActionDescriptor.EndpointMetadata.OfType<IEndpointNameMetadata>().FirstOrDefault()?.EndpointName ?? Handler(description)?.Name);
             options.SupportNonNullableReferenceTypes();
             options.UseAllOfToExtendReferenceSchemas();
             foreach (var file in new[] { typeof(OpenApi).Assembly, typeof(Shared.Data.Database).Assembly }

@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -18,7 +19,7 @@ internal sealed class WordsAttribute(Type source) : Attribute
 
 /// <summary>
 /// What the types say and the generator does not read: of a request, what may be left out and what that means; of an answer, that every member is
-/// always there; of both, which words a member takes.
+/// always there but those that are left out on purpose; of both, which words a member takes.
 /// </summary>
 internal sealed class OpenApiSchemas : ISchemaFilter
 {
@@ -38,7 +39,8 @@ internal sealed class OpenApiSchemas : ISchemaFilter
             var name = JsonNamingPolicy.CamelCase.ConvertName(property.Name);
             if (!own.Properties.TryGetValue(name, out var member))
                 continue;
-            if (!isRequest || property.IsDefined(typeof(RequiredAttribute)) || property.IsDefined(typeof(RequiredMemberAttribute)))
+            var isOptional = isRequest || property.GetCustomAttribute<JsonIgnoreAttribute>() is { Condition: not JsonIgnoreCondition.Never };
+            if (!isOptional || property.IsDefined(typeof(RequiredAttribute)) || property.IsDefined(typeof(RequiredMemberAttribute)))
                 own.Required.Add(name);
             if (member is not OpenApiSchema inline)
                 continue;
