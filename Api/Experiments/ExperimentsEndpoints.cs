@@ -162,14 +162,25 @@ internal static class ExperimentsEndpoints
             Reproducible = more.Reproducible,
             WeightsHash = more.WeightsHash,
             QueuedAt = more.QueuedAt,
-            Attempts = await db.Attempts.AsNoTracking()
-                .Where(attempt => attempt.TrajectoryId == more.TrajectoryId)
-                .OrderByDescending(attempt => attempt.Fence).Take(100)
+            Attempts = await AttemptsOf(db, more.TrajectoryId)
                 .Select(attempt => new AttemptResponse(
                     attempt.WorkerName, attempt.FromStep, attempt.ToStep, attempt.StartedAt, attempt.FinishedAt, attempt.Outcome, attempt.Error))
                 .ToListAsync(cancellationToken),
         });
     }
+
+    /// <summary>Of a trajectory that was forked off another, with those that trained the steps before; newest first.</summary>
+    private static IQueryable<Attempt> AttemptsOf(ExperimentsDbContext db, Guid trajectoryId) =>
+        db.Attempts.FromSql(
+            $"""
+            WITH RECURSIVE line AS (
+                SELECT id, parent_id, forked_at_step, 2147483647 AS before FROM trajectories WHERE id = {trajectoryId}
+                UNION ALL
+                SELECT parent.id, parent.parent_id, parent.forked_at_step, line.forked_at_step
+                FROM trajectories AS parent JOIN line ON parent.id = line.parent_id)
+            SELECT attempts.* FROM attempts JOIN line ON line.id = attempts.trajectory_id AND attempts.from_step < line.before
+            """)
+            .AsNoTracking().OrderByDescending(attempt => attempt.StartedAt).ThenByDescending(attempt => attempt.Fence).Take(100);
 
     private static async Task<Results<Ok<MetricsResponse>, ProblemHttpResult>> GetMetrics(
         Guid id,

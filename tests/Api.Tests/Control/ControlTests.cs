@@ -2,7 +2,9 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
+using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Queue;
+using Npgsql;
 
 namespace MlExperiments.Api.Tests.Control;
 
@@ -89,10 +91,17 @@ public sealed class ControlTests : ApiFixture
     {
         await TakeAsync(_ids[0], step: 70);
         var control = await ControlNumberAsync(_ids[0]);
+        await using var listening = await Database.DataSource.OpenConnectionAsync();
+        var told = new TaskCompletionSource<string>();
+        listening.Notification += (_, notification) => told.TrySetResult(notification.Payload);
+        await using (var listen = new NpgsqlCommand($"LISTEN {ControlChannel.Name}", listening))
+            await listen.ExecuteNonQueryAsync();
 
         var paused = await JsonAsync(await Client.PostAsync($"/api/experiments/{_ids[0]}/pause", null));
         await Database.ExecuteAsync("UPDATE trajectories SET step = 90 WHERE status = 'running' AND model_id = $1", _model);
 
+        await listening.WaitAsync(TimeSpan.FromSeconds(5));
+        Assert.That(told.Task.IsCompletedSuccessfully && told.Task.Result == $"{await TrajectoryAsync(_ids[0])}");
         Assert.That(paused.GetProperty("step").GetInt32(), Is.EqualTo(70));
         Assert.That(await ControlNumberAsync(_ids[0]), Is.GreaterThan(control));
         Assert.That((await Client.GetFromJsonAsync<JsonElement>($"/api/experiments/{_ids[0]}")).GetProperty("step").GetInt32(), Is.EqualTo(70), "its siblings go on");
@@ -301,6 +310,8 @@ public sealed class ControlTests : ApiFixture
 
     private Task<long> ControlNumberAsync(Guid id) =>
         Database.ScalarAsync<long>("SELECT control FROM trajectories WHERE id = (SELECT trajectory_id FROM experiments WHERE id = $1)", id);
+
+    private Task<Guid> TrajectoryAsync(Guid id) => Database.ScalarAsync<Guid>("SELECT trajectory_id FROM experiments WHERE id = $1", id);
 
     private Task<string[]> TrajectoriesAsync() =>
         Database.ScalarAsync<string[]>("SELECT array_agg(status ORDER BY id) FROM trajectories WHERE model_id = $1", _model);
