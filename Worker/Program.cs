@@ -3,6 +3,7 @@ using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 using MlExperiments.Worker;
 using MlExperiments.Worker.DataSets;
+using MlExperiments.Worker.Housekeeping;
 using MlExperiments.Worker.Jobs;
 using MlExperiments.Worker.Predictions;
 using MlExperiments.Worker.Slots;
@@ -38,6 +39,8 @@ services.AddHostedService<Heartbeat>();
 services.AddHostedService<Sweeper>();
 services.AddHostedService<ControlListener>();
 services.AddHostedService<PredictionAnswerer>();
+services.AddOptions<HousekeepingOptions>().BindConfiguration(HousekeepingOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+services.AddHostedService<Housekeeper>();
 services.AddJobQueue<TicketHandler>(WorkerIdentity.SlotsOf(builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new()));
 // Draining has its own limit; the rest is for the queue and the last heartbeat.
 services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.DrainWithin + TimeSpan.FromSeconds(8));
