@@ -53,7 +53,9 @@ internal static partial class ModelsEndpoints
             .Fails(400, 404, 409, 413, 415);
         group.MapDelete("/{id:guid}", DeleteModel)
             .WithSummary("Deletes a model with its images, experiments and results; workers that train it stop by themselves")
+            .WithDescription("A large one takes several steps, and is archived from the first on: a deletion that is interrupted goes on when it is asked for again.")
             .WithExamples()
+            .WithMetadata(new LeavesBehind("A part of the model may be deleted already; ask for it again in a few seconds."))
             .Fails(404);
     }
 
@@ -170,14 +172,8 @@ internal static partial class ModelsEndpoints
         return nulls;
     }
 
-    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteModel(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken)
-    {
-        // Ten thousand experiments and their curves take their time.
-        db.Database.SetCommandTimeout(TimeSpan.FromMinutes(5));
-        return await db.Models.Where(model => model.Id == id).ExecuteDeleteAsync(cancellationToken) == 0
-            ? Problems.NotFound("model", id)
-            : TypedResults.NoContent();
-    }
+    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteModel(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken) =>
+        await ModelDeletion.DeleteAsync(db, id, cancellationToken) ? TypedResults.NoContent() : Problems.NotFound("model", id);
 
     private static ProblemHttpResult NameIsTaken(string name) =>
         Problems.Conflict($"There is a model named \"{name}\" already: choose another name.");
