@@ -26,22 +26,27 @@ internal static class ModelsEndpoints
         var group = routes.MapGroup("/api/models").WithTags("Models");
         group.MapPost("/", CreateModel)
             .WithSummary("Creates a model: a named learning problem, to be filled with images")
+            .WithDescription("The input size is what every image becomes before training; it can't be changed later. The answer's Location is the model.")
             .WithExamples("""{"name": "Digits", "inputSize": {"width": 28, "height": 28, "channels": 1}}""", DetailExample)
             .Fails(400, 409, 413, 415);
         group.MapGet("/", ListModels)
             .WithSummary("Lists the models")
+            .WithDescription("In pages, newest first or by name, each with the accuracy of its best experiment.")
             .WithExamples(response: "{\"items\": [{" + Example + "}], \"nextCursor\": null}")
             .Fails(400);
         group.MapGet("/{id:guid}", GetModel)
             .WithSummary("One model with its images, classes and experiments counted")
+            .WithDescription("Images count by the split that their upload named; what training makes of them is in images/summary.")
             .WithExamples(response: DetailExample)
             .Fails(404);
         group.MapPatch("/{id:guid}", RenameModel)
             .WithSummary("Renames a model")
+            .WithDescription("Names are unique without regard to case; a model may be given its own name in other letters.")
             .WithExamples("""{"name": "Handwritten digits"}""", DetailExample)
             .Fails(400, 404, 409, 413, 415);
         group.MapDelete("/{id:guid}", DeleteModel)
             .WithSummary("Deletes a model with its images, experiments and results; workers that train it stop by themselves")
+            .WithDescription("There is no way back. Its name is free again at once.")
             .WithExamples()
             .Fails(404);
     }
