@@ -55,6 +55,7 @@ internal static class ExperimentsEndpoints
         var group = routes.MapGroup("/api").WithTags("Experiments");
         group.MapGet("/models/{id:guid}/experiments", ListExperiments)
             .WithSummary("Lists a model's experiments, filtered, and sorted by a result or a parameter")
+            .WithDescription("Experiments that are equal in the order come by number. A cursor goes with its filters and its order.")
             .WithExamples(response: "{\"items\": [{" + CompletedExample + "}], \"nextCursor\": null}")
             .Fails(400, 404);
         group.MapGet("/models/{id:guid}/best", GetBest)
@@ -69,10 +70,12 @@ internal static class ExperimentsEndpoints
             .Fails(404, 409);
         group.MapGet("/experiments/{id:guid}", GetExperiment)
             .WithSummary("One experiment, with the attempts at training it")
+            .WithDescription("Experiments that differ only in steps share a trajectory, and with it the attempts.")
             .WithExamples(response: DetailExample)
             .Fails(404);
         group.MapGet("/experiments/{id:guid}/metrics", GetMetrics)
             .WithSummary("An experiment's curves, up to its last step")
+            .WithDescription("Of a running one they grow: send the last step as after to get what is new.")
             .WithExamples(response: """
                 {"experimentId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "step": 200, "totalSteps": 2000,
                  "curves": {"loss": [{"step": 100, "value": 0.61}, {"step": 200, "value": 0.27}], "validationAccuracy": [{"step": 100, "value": 0.93}, {"step": 200, "value": 0.955}]}}
@@ -80,6 +83,7 @@ internal static class ExperimentsEndpoints
             .Fails(400, 404);
         group.MapGet("/experiments/{id:guid}/weights", GetWeights)
             .WithSummary("The trained weights as a safetensors file, which PyTorch loads")
+            .WithDescription("Completed experiments have them. Ranges and ETags work, so that a download that was cut off goes on.")
             .WithExamples()
             .Produces<Stream>(StatusCodes.Status200OK, "application/octet-stream")
             .Produces<Stream>(StatusCodes.Status206PartialContent, "application/octet-stream")

@@ -43,6 +43,7 @@ internal static class GenerateEndpoints
             .Fails(400, 404, 409, 413, 415);
         group.MapPost("/train", TrainDrafts)
             .WithSummary("Queues every draft experiment of the model; none left is no error")
+            .WithDescription("Drafts are what was generated with start false. Workers take them by priority and age.")
             .WithExamples(response: """{"queued": 27}""")
             .WithExample(409, Problems.ArchivedExample)
             .Fails(404, 409);

@@ -78,7 +78,12 @@ internal static class OpenApi
                 Description = "The service's API key, where one is set.",
             });
             options.AddSecurityRequirement(document => new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("apiKey", document)] = [] });
+            // Or none: where no key is set, none is needed.
+            options.AddSecurityRequirement(_ => []);
+            // Wherever the document comes from is where the service is.
+            options.AddServer(new OpenApiServer { Url = "/" });
             options.OperationFilter<Documentation>();
+            options.DocumentFilter<TagDescriptions>();
         });
         return services;
     }
@@ -100,6 +105,27 @@ internal static class OpenApi
     private static MethodInfo? Handler(ApiDescription description) =>
         description.ActionDescriptor.EndpointMetadata.OfType<MethodInfo>().FirstOrDefault();
 
+    /// <summary>Says what each group of calls is about, in the words of the product.</summary>
+    private sealed class TagDescriptions : IDocumentFilter
+    {
+        private static readonly Dictionary<string, string> Descriptions = new()
+        {
+            ["Models"] = "A model is a named learning problem: its images, classes, input size, experiments and the best of them.",
+            ["Images"] = "A model's labelled images: upload them, look at them, count them.",
+            ["Experiments"] = "An experiment is one set of parameters: generate them, have them trained, compare them, read off the best.",
+            ["Studies"] = "A study is one request to explore: a search space, and the experiments that came of it.",
+            ["Predictions"] = "An image put through the weights of the best experiment, or of another one.",
+            ["Service"] = "Who works, and what runs here.",
+            ["Health"] = "For whatever watches over the service.",
+        };
+
+        public void Apply(OpenApiDocument swaggerDoc, DocumentFilterContext context)
+        {
+            foreach (var tag in swaggerDoc.Tags ?? Enumerable.Empty<OpenApiTag>())
+                tag.Description = Descriptions.GetValueOrDefault(tag.Name!);
+        }
+    }
+
     /// <summary>Puts in what the generator does not read: examples, the words of parameters, the errors of every call.</summary>
     private sealed class Documentation : IOperationFilter
     {
@@ -107,6 +133,7 @@ internal static class OpenApi
         {
             [400] = ("A field is wrong; errors names each one.", """{"title": "One or more validation errors occurred.", "status": 400, "detail": "limit is 1 to 500.", "errors": {"limit": ["limit is 1 to 500."]}}"""),
             [401] = ("The API key is missing or wrong.", """{"title": "Unauthorized", "status": 401, "detail": "This call needs the API key: send it as \"Authorization: Bearer <key>\" or \"X-Api-Key: <key>\"."}"""),
+            [403] = ("From a page of another site; or, where no API key is set, under another name than localhost.", """{"title": "Forbidden", "status": 403, "detail": "This request comes from a page of another site, which may not change anything here."}"""),
             [404] = ("There is no such thing.", """{"title": "Not Found", "status": 404, "detail": "There is no model 01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d; it may have been deleted."}"""),
             [409] = ("Not in the current state; detail says what to do first.", """{"title": "Conflict", "status": 409, "detail": "There is a model named \"Digits\" already: choose another name."}"""),
             [410] = ("Its file is gone from the blob store.", """{"title": "Gone", "status": 410, "detail": "It is recorded, but its file is gone from the blob store: restore it from a backup."}"""),
@@ -133,7 +160,7 @@ internal static class OpenApi
             // Any of them refuses what it doesn't know in the query.
             if (needsDatabase)
                 operation.Responses.TryAdd("400", ProblemResponse(context, typeof(HttpValidationProblemDetails)));
-            foreach (var status in needsDatabase ? [401, 503] : Array.Empty<int>())
+            foreach (var status in needsDatabase ? [401, 403, 503] : Array.Empty<int>())
                 operation.Responses.TryAdd(status.ToString(), ProblemResponse(context, typeof(Microsoft.AspNetCore.Mvc.ProblemDetails)));
 
             var metadata = context.ApiDescription.ActionDescriptor.EndpointMetadata;

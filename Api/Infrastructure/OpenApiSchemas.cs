@@ -45,6 +45,7 @@ internal sealed class OpenApiSchemas : ISchemaFilter
             if (member is not OpenApiSchema inline)
                 continue;
             inline.Description = WithoutTypeNames(inline.Description);
+            MakeNullable(inline);
             if (property.GetCustomAttribute<AllowedValuesAttribute>() is { } allowed)
                 inline.Enum = [.. allowed.Values.OfType<object>().Select(value => ToNode(value)!)];
             if (defaults is not null)
@@ -53,6 +54,18 @@ internal sealed class OpenApiSchemas : ISchemaFilter
     }
 
     public static JsonNode? ToNode(object? value) => value is string or int or double or bool ? JsonSerializer.SerializeToNode(value) : null;
+
+    /// <summary>
+    /// Beside a reference, <c>nullable</c> allows nothing: null still isn't what the referenced schema says. So it is one of the two.
+    /// </summary>
+    private static void MakeNullable(OpenApiSchema member)
+    {
+        if (member.AllOf is not [OpenApiSchemaReference reference] || member.Type?.HasFlag(JsonSchemaType.Null) != true)
+            return;
+        member.AllOf = null;
+        member.Type = null;
+        member.OneOf = [reference, new OpenApiSchema { Type = JsonSchemaType.Object | JsonSchemaType.Null, Enum = [JsonNullSentinel.JsonNull] }];
+    }
 
     // A sentence with a reference to code is for who reads the code.
     private static string? WithoutTypeNames(string? description) => description?.Contains("MlExperiments.", StringComparison.Ordinal) == true

@@ -33,15 +33,18 @@ internal static partial class ModelsEndpoints
         var group = routes.MapGroup("/api/models").WithTags("Models");
         group.MapPost("/", CreateModel)
             .WithSummary("Creates a model: a named learning problem, to be filled with images")
+            .WithDescription("The input size is what every image becomes before training; it can't be changed later. The answer's Location is the model.")
             .WithExamples(
                 """{"name": "Digits", "inputSize": {"width": 28, "height": 28, "channels": 1}, "notes": "Scans of forms.", "tags": ["handwriting", "demo"]}""", DetailExample)
             .Fails(400, 409, 413, 415);
         group.MapGet("/", ListModels)
             .WithSummary("Lists the models that are not archived, or those asked for")
+            .WithDescription("In pages, newest first or by name, each with the accuracy of its best experiment.")
             .WithExamples(response: "{\"items\": [{" + Example + "}], \"nextCursor\": null}")
             .Fails(400);
         group.MapGet("/{id:guid}", GetModel)
             .WithSummary("One model with its images, classes and experiments counted")
+            .WithDescription("Images count by the split that their upload named; what training makes of them is in images/summary.")
             .WithExamples(response: DetailExample)
             .Fails(404);
         group.MapPatch("/{id:guid}", UpdateModel)
@@ -53,7 +56,7 @@ internal static partial class ModelsEndpoints
             .Fails(400, 404, 409, 413, 415);
         group.MapDelete("/{id:guid}", DeleteModel)
             .WithSummary("Deletes a model with its images, experiments and results; workers that train it stop by themselves")
-            .WithDescription("A large one takes several steps, and is archived from the first on: a deletion that is interrupted goes on when it is asked for again.")
+            .WithDescription("There is no way back. A large one takes several steps, and is archived from the first on: a deletion that is interrupted goes on when it is asked for again.")
             .WithExamples()
             .WithMetadata(new LeavesBehind("A part of the model may be deleted already; ask for it again in a few seconds."))
             .Fails(404);

@@ -18,10 +18,12 @@ internal static class StudiesEndpoints
         var group = routes.MapGroup("/api/studies").WithTags("Studies");
         group.MapGet("/", ListStudies)
             .WithSummary("Lists studies, newest first")
+            .WithDescription("Of all models, or of one.")
             .WithExamples(response: "{\"items\": [{" + Example + "}], \"nextCursor\": null}")
             .Fails(400);
         group.MapGet("/{id:guid}", GetStudy)
             .WithSummary("One study: what it explores, its experiments by status, and how far it is")
+            .WithDescription("Good to be asked every few seconds: it costs little, whatever the number of experiments.")
             .WithExamples(response: "{" + Example + """
                 , "definition": {"space": {"learningRate": [0.001, 0.01, 0.1], "layers": [1, 2, 4], "steps": [1000, 2000, 4000]}, "fixed": {},
                                  "strategy": {"sampler": "grid"}, "objective": {"metric": "accuracy", "direction": "maximize"}, "limits": {}},

@@ -150,7 +150,7 @@ internal sealed class Stack : IAsyncDisposable
         return document.RootElement.Clone();
     }
 
-    private static int FreePort()
+    internal static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

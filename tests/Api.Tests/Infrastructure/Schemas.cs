@@ -16,6 +16,12 @@ internal static class Schemas
             return Find(document, target, value, path);
         }
 
+        if (schema.TryGetProperty("oneOf", out var alternatives))
+        {
+            var problems = alternatives.EnumerateArray().Select(alternative => Find(document, alternative, value, path)).ToList();
+            return problems.Count(problem => problem is null) == 1 ? null : problems.Find(problem => problem is not null) ?? $"{path} is more than one of {alternatives}";
+        }
+
         if (value.ValueKind == JsonValueKind.Null)
             return !schema.TryGetProperty("type", out _) && !schema.TryGetProperty("allOf", out _) || schema.TryGetProperty("nullable", out var nullable) && nullable.GetBoolean()
                 ? null

@@ -1,0 +1,129 @@
+using static MlExperiments.Api.Tests.Endpoints.Bodies;
+
+namespace MlExperiments.Api.Tests.Endpoints;
+
+/// <summary>
+/// Every operation, with what it is sent and answers: what <see cref="EndpointTests"/> calls, and the README shows. What all calls have in common,
+/// such as ids that nothing has, isn't repeated here: see <see cref="CommonCases"/>.
+/// </summary>
+internal static class Calls
+{
+    private static readonly string Letters201 = new('x', 201);
+
+    public static IReadOnlyList<Call> All { get; } = [.. Models(), .. Images(), .. Experiments(), .. Predictions(), .. Others()];
+
+    private static IEnumerable<Call> Models() =>
+    [
+        new Call("POST /api/models")
+            .Good(201, "a name", Json("""{"name": "$new"}"""))
+            .Bad(400, "name", "none", Json("{}"))
+            .Bad(400, "name", "blank", Json("""{"name": "  "}"""))
+            .Bad(400, "name", "7", Json("""{"name": 7}"""))
+            .Bad(400, "name", "201 letters", Json($$"""{"name": "{{Letters201}}"}"""))
+            .Bad(400, "name", "there twice", Json("""{"name": "a", "name": "b"}"""))
+            .Bad(400, "inputSize.width", "7", Json("""{"name": "$new", "inputSize": {"width": 7}}"""))
+            .Bad(400, "inputSize.channels", "2", Json("""{"name": "$new", "inputSize": {"channels": 2}}"""))
+            .Bad(409, "", "a name that is taken", Json("""{"name": "$taken"}""")),
+        new Call("GET /api/models")
+            .Good(200, "a page of them", query: "order=name&limit=2")
+            .Pages()
+            .Bad(400, "order", "size", query: "order=size"),
+        new Call("GET /api/models/{id}", Things.Model).Good(200, "the model"),
+        new Call("PATCH /api/models/{id}", Things.Fresh)
+            .Good(200, "another name", Json("""{"name": "$new"}"""))
+            .Bad(400, "name", "none", Json("{}"))
+            .Bad(400, "name", "201 letters", Json($$"""{"name": "{{Letters201}}"}"""))
+            .Bad(409, "", "a name that is taken", Json("""{"name": "$taken"}""")),
+        new Call("DELETE /api/models/{id}", Things.Fresh).Good(204, "the model"),
+    ];
+
+    private static IEnumerable<Call> Images() =>
+    [
+        new Call("POST /api/models/{id}/images", Things.Fresh)
+            .Good(200, "files and their label, or a zip", Form(("label", "7"), ("files", Things.Png)))
+            .Bad(400, "files", "none", Form(("label", "7")))
+            .Bad(400, "files", "text", Form(("label", "7"), ("files", "digit.png")))
+            .Bad(400, "label", "none", Form(("files", Things.Png)))
+            .Bad(400, "label", "201 letters", Form(("label", Letters201), ("files", Things.Png)))
+            .Bad(400, "split", "best", Form(("split", "best"), ("label", "7"), ("files", Things.Png))),
+        new Call("GET /api/models/{id}/images", Things.Model)
+            .Good(200, "a page of them", query: "label=1&split=train&limit=2")
+            .Pages()
+            .Bad(400, "split", "best", query: "split=best"),
+        new Call("GET /api/models/{id}/images/summary", Things.Model).Good(200, "the model"),
+        new Call("GET /api/images/{id}/content", Things.Image).Good(200, "the image"),
+    ];
+
+    private static IEnumerable<Call> Experiments() =>
+    [
+        new Call("POST /api/models/{id}/experiments", Things.Fresh)
+            .Good(201, "nothing: the default 27", null)
+            .Good(201, "a space", Json("""{"space": {"learningRate": [0.01], "layers": [1], "steps": {"min": 10, "max": 30, "step": 10}}}"""))
+            .Good(200, "what exists", of: Things.Model)
+            .Bad(400, "space.colour", "unknown", Json("""{"space": {"learningRate": [0.01], "layers": [1], "steps": [10], "colour": [1]}}"""))
+            .Bad(400, "space.learningRate[1]", "99", Json("""{"space": {"learningRate": [0.01, 99], "layers": [1], "steps": [10]}}"""))
+            .Bad(400, "space.layers, space.steps", "none", Json("""{"space": {"learningRate": [0.01]}}"""))
+            .Bad(400, "space.epochs", "with steps", Json("""{"space": {"learningRate": [0.01], "layers": [1], "steps": [10], "epochs": [1]}}"""))
+            .Bad(400, "space.steps", "no values", Json("""{"space": {"learningRate": [0.01], "layers": [1], "steps": []}}"""))
+            .Bad(400, "space.steps.max", "none", Json("""{"space": {"learningRate": [0.01], "layers": [1], "steps": {"min": 10, "step": 10}}}"""))
+            .Bad(400, "space", "a list", Json("""{"space": [1]}"""))
+            .Bad(400, "space", "over 10,000 experiments", Json("""{"space": {"learningRate": [0.01, 0.1], "layers": [1], "steps": {"min": 1, "max": 9000, "step": 1}}}"""))
+            .Bad(400, "fixed.layers", "two", Json("""{"space": {"learningRate": [0.01], "steps": [10]}, "fixed": {"layers": "two"}}"""))
+            .Bad(400, "strategy.sampler", "guess", Json("""{"strategy": {"sampler": "guess"}}"""))
+            .Bad(400, "name", "201 letters", Json($$"""{"name": "{{Letters201}}"}"""))
+            .Bad(409, "", "a model without images", of: Things.Empty),
+        new Call("POST /api/models/{id}/train", Things.Fresh).Good(200, "the model"),
+        new Call("GET /api/models/{id}/experiments", Things.Model)
+            .Good(200, "the most accurate", query: "status=completed,running&sort=accuracy&order=desc&limit=2")
+            .Pages()
+            .Bad(400, "sort", "colour", query: "sort=colour")
+            .Bad(400, "order", "up", query: "order=up")
+            .Bad(400, "status", "finished", query: "status=finished")
+            .Bad(400, "studyId", "7", query: "studyId=7"),
+        new Call("GET /api/models/{id}/best", Things.Model)
+            .Good(200, "the model")
+            .Bad(409, "", "a model without a completed experiment", of: Things.Empty),
+        new Call("GET /api/experiments/{id}", Things.Completed).Good(200, "the experiment"),
+        new Call("GET /api/experiments/{id}/metrics", Things.Completed)
+            .Good(200, "what is new", query: "maxPoints=100&after=1000")
+            .Bad(400, "maxPoints", "1", query: "maxPoints=1")
+            .Bad(400, "after", "-1", query: "after=-1"),
+        new Call("GET /api/experiments/{id}/weights", Things.Completed)
+            .Good(200, "the experiment")
+            .Bad(409, "", "one that is not completed", of: Things.Queued),
+    ];
+
+    private static IEnumerable<Call> Predictions() =>
+    [
+        new Call("POST /api/models/{id}/predictions", Things.Model)
+            .Good(202, "an image (200 with the answer)", Form(("image", Things.Png)), "wait=0")
+            .Bad(400, "image", "none", Form(("experimentId", Things.Completed)))
+            .Bad(400, "image", "no image", Form(("image", new byte[] { 1, 2, 3 })))
+            .Bad(400, "experimentId", "best", Form(("image", Things.Png), ("experimentId", "best")))
+            .Bad(400, "experimentId", "not completed", Form(("image", Things.Png), ("experimentId", Things.Queued)))
+            .Bad(400, "wait", "31", Form(("image", Things.Png)), "wait=31")
+            .Bad(409, "", "a model without a completed experiment", Form(("image", Things.Png)), of: Things.Empty),
+        new Call("GET /api/predictions/{id}", Things.Prediction).Good(200, "the prediction (202 while there is no answer)"),
+    ];
+
+    private static IEnumerable<Call> Others() =>
+    [
+        new Call("GET /api/studies")
+            .Good(200, "a page of them", query: "limit=2")
+            .Pages()
+            .Bad(400, "modelId", "7", query: "modelId=7"),
+        new Call("GET /api/studies/{id}", Things.Study).Good(200, "the study"),
+        new Call("GET /api/workers")
+            .Good(200, "all of them")
+            .Bad(400, "limit", "0", query: "limit=0")
+            .Bad(400, "limit", "501", query: "limit=501"),
+        new Call("GET /api/about").Good(200, "nothing"),
+        new Call("GET /health/live").Good(200, "nothing"),
+        new Call("GET /health/ready").Good(200, "nothing (503 where something is missing)"),
+    ];
+
+    private static Call Pages(this Call call) => call
+        .Bad(400, "limit", "0", query: "limit=0")
+        .Bad(400, "limit", "501", query: "limit=501")
+        .Bad(400, "cursor", "abc", query: "cursor=abc");
+}
