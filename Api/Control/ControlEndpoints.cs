@@ -49,6 +49,7 @@ internal static class ControlEndpoints
                     ControlStudy(action, id, db, queue, cancellationToken))
                 .WithName($"{name}Study")
                 .WithSummary($"{many}: all of a study")
+                .WithDescription("Those in a status from which this is impossible are left alone and counted.")
                 .WithExamples(response: Result)
                 .WithMetadata(new LeavesBehind("Some of the experiments may be changed already; asking again is safe."))
                 .Fails(404);

@@ -55,6 +55,7 @@ internal static class ImagesEndpoints
         var image = routes.MapGroup("/api/images/{id:guid}").WithTags("Images");
         image.MapGet("/", GetImage)
             .WithSummary("One image: its label, its split and where its file is")
+            .WithDescription("As its upload or the last change left it.")
             .WithExamples(response: Example)
             .Fails(404);
         image.MapGet("/content", GetImageContent)

@@ -10,7 +10,7 @@ internal static class Calls
 {
     private static readonly string Letters201 = new('x', 201);
 
-    public static IReadOnlyList<Call> All { get; } = [.. Models(), .. Images(), .. Experiments(), .. Predictions(), .. Others()];
+    public static IReadOnlyList<Call> All { get; } = [.. Models(), .. Images(), .. Experiments(), .. Control(), .. Predictions(), .. Others()];
 
     private static IEnumerable<Call> Models() =>
     [
@@ -23,15 +23,18 @@ internal static class Calls
             .Bad(400, "name", "there twice", Json("""{"name": "a", "name": "b"}"""))
             .Bad(400, "inputSize.width", "7", Json("""{"name": "$new", "inputSize": {"width": 7}}"""))
             .Bad(400, "inputSize.channels", "2", Json("""{"name": "$new", "inputSize": {"channels": 2}}"""))
+            .Bad(400, "tags[0]", "blank", Json("""{"name": "$new", "tags": [" "]}"""))
             .Bad(409, "", "a name that is taken", Json("""{"name": "$taken"}""")),
         new Call("GET /api/models")
-            .Good(200, "a page of them", query: "order=name&limit=2")
+            .Good(200, "a page of them", query: "order=name&limit=2&archived=all&tag=demo&search=digits")
             .Pages()
-            .Bad(400, "order", "size", query: "order=size"),
+            .Bad(400, "order", "size", query: "order=size")
+            .Bad(400, "archived", "maybe", query: "archived=maybe"),
         new Call("GET /api/models/{id}", Things.Model).Good(200, "the model"),
         new Call("PATCH /api/models/{id}", Things.Fresh)
-            .Good(200, "another name", Json("""{"name": "$new"}"""))
-            .Bad(400, "name", "none", Json("{}"))
+            .Good(200, "another name, notes, tags, archived", Json("""{"name": "$new", "notes": "Scans.", "tags": ["demo"], "archived": true}"""))
+            .Bad(400, "", "nothing", Json("{}"))
+            .Bad(400, "notes", "10,001 letters", Json($$"""{"notes": "{{new string('x', 10_001)}}"}"""))
             .Bad(400, "name", "201 letters", Json($$"""{"name": "{{Letters201}}"}"""))
             .Bad(409, "", "a name that is taken", Json("""{"name": "$taken"}""")),
         new Call("DELETE /api/models/{id}", Things.Fresh).Good(204, "the model"),
@@ -51,6 +54,21 @@ internal static class Calls
             .Pages()
             .Bad(400, "split", "best", query: "split=best"),
         new Call("GET /api/models/{id}/images/summary", Things.Model).Good(200, "the model"),
+        new Call("PATCH /api/models/{id}/images", Things.Fresh)
+            .Good(200, "ids or where, and a label or split", Json("""{"where": {"label": "1"}, "label": "one"}"""))
+            .Bad(400, "ids", "neither ids nor where", Json("""{"label": "one"}"""))
+            .Bad(400, "", "nothing to change", Json("""{"where": {"label": "1"}}"""))
+            .Bad(400, "split", "best", Json("""{"where": {"label": "1"}, "split": "best"}""")),
+        new Call("POST /api/models/{id}/images/delete", Things.Fresh)
+            .Good(200, "ids or where", Json("""{"where": {"label": "1"}}"""))
+            .Bad(400, "ids", "neither", Json("{}"))
+            .Bad(400, "ids", "none", Json("""{"ids": []}""")),
+        new Call("GET /api/images/{id}", Things.Image).Good(200, "the image"),
+        new Call("PATCH /api/images/{id}", Things.FreshImage)
+            .Good(200, "a label or split", Json("""{"label": "one", "split": "test"}"""))
+            .Bad(400, "", "nothing", Json("{}"))
+            .Bad(400, "split", "best", Json("""{"split": "best"}""")),
+        new Call("DELETE /api/images/{id}", Things.FreshImage).Good(204, "the image"),
         new Call("GET /api/images/{id}/content", Things.Image).Good(200, "the image"),
     ];
 
@@ -91,6 +109,31 @@ internal static class Calls
         new Call("GET /api/experiments/{id}/weights", Things.Completed)
             .Good(200, "the experiment")
             .Bad(409, "", "one that is not completed", of: Things.Queued),
+    ];
+
+    private static IEnumerable<Call> Control() =>
+    [
+        .. from verb in new[] { "pause", "resume", "cancel", "retry" }
+           from call in new[]
+           {
+               new Call($"POST /api/experiments/{{id}}/{verb}", Things.FreshExperiment)
+                   .Good(200, "the experiment")
+                   .Bad(409, "", "one that is completed", of: Things.Completed),
+               new Call($"POST /api/experiments/{verb}")
+                   .Good(200, "ids or where", Json("""{"ids": ["$completed"]}"""))
+                   .Bad(400, "ids", "neither", Json("{}"))
+                   .Bad(400, "where", "neither model nor study", Json("""{"where": {"status": ["failed"]}}""")),
+               new Call($"POST /api/studies/{{id}}/{verb}", Things.FreshStudy).Good(200, "the study"),
+           }
+           select call,
+        new Call("PATCH /api/experiments/{id}", Things.FreshExperiment)
+            .Good(200, "name, priority, start or parameters", Json("""{"priority": 5, "parameters": {"learningRate": 0.005, "steps": 1500}}"""))
+            .Bad(400, "name", "nothing", Json("{}"))
+            .Bad(400, "priority", "1001", Json("""{"priority": 1001}"""))
+            .Bad(400, "parameters.colour", "unknown", Json("""{"parameters": {"colour": 1}}"""))
+            .Bad(400, "parameters.learningRate", "99", Json("""{"parameters": {"learningRate": 99}}"""))
+            .Bad(409, "", "parameters that another has", Json("""{"parameters": {"steps": 2000}}"""))
+            .Bad(409, "", "parameters of one that is completed", Json("""{"parameters": {"steps": 9000}}"""), of: Things.Completed),
     ];
 
     private static IEnumerable<Call> Predictions() =>

@@ -66,7 +66,7 @@ public sealed class EndpointTests : ApiFixture
 
     private async Task<HttpResponseMessage> SendAsync(Call call, Case made)
     {
-        var path = call.Path.Replace("{id}", await _things.IdAsync(made.Of, Database), StringComparison.Ordinal);
+        var path = call.Path.Replace("{id}", await _things.IdAsync(made.Of), StringComparison.Ordinal);
         using var request = new HttpRequestMessage(call.Method, made.Query.Length == 0 ? path : $"{path}?{made.Query}") { Content = made.Body?.Invoke(_things) };
         return await Client.SendAsync(request);
     }

@@ -20,18 +20,27 @@ internal sealed class Things
     /// <summary>A model of its own for each call, which may spoil it.</summary>
     public const string Fresh = "$fresh";
 
+    /// <summary>The same: an image, an experiment that is queued, and its study.</summary>
+    public const string FreshImage = "$fresh image";
+    public const string FreshExperiment = "$fresh experiment";
+    public const string FreshStudy = "$fresh study";
+
     /// <summary>A name that nothing has.</summary>
     private const string New = "$new";
 
     private const string Taken = "$taken";
 
+    private readonly HttpClient _client;
+    private readonly TestDatabase _database;
     private readonly Dictionary<string, string> _names = [];
+
+    private Things(HttpClient client, TestDatabase database) => (_client, _database) = (client, database);
 
     public static byte[] Png { get; } = PngWriter.Encode(new byte[784], new ImageShape(28, 28, 1));
 
     public static async Task<Things> MakeAsync(HttpClient client, TestDatabase database, IBlobStore blobs)
     {
-        var things = new Things();
+        var things = new Things(client, database);
         // Seen in the future: it is there however long the tests take.
         await database.WorkerAsync("worker", seenSecondsAgo: -600);
         var taken = $"taken {Guid.NewGuid():N}";
@@ -59,8 +68,20 @@ internal sealed class Things
         return things;
     }
 
-    public async Task<string> IdAsync(string name, TestDatabase database) =>
-        name == Fresh ? $"{await database.ModelAsync()}" : _names.GetValueOrDefault(name, name);
+    public async Task<string> IdAsync(string name)
+    {
+        if (_names.TryGetValue(name, out var id))
+            return id;
+        if (name is not (Fresh or FreshImage or FreshExperiment or FreshStudy))
+            return name;
+        var model = await _database.ModelAsync();
+        if (name == Fresh)
+            return $"{model}";
+        if (name == FreshImage)
+            return $"{await _database.ScalarAsync<Guid>("SELECT id FROM images WHERE model_id = $1 LIMIT 1", model)}";
+        var study = await PostAsync(_client, $"/api/models/{model}/experiments", null);
+        return name == FreshStudy ? Text(study) : Text(study.GetProperty("experiments")[0]);
+    }
 
     /// <summary>Puts in what a text names.</summary>
     public string Fill(string text) =>
