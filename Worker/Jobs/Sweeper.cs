@@ -77,7 +77,18 @@ public sealed partial class Sweeper(
                     """,
                     token);
 
-                var waiting = await db.Trajectories.CountAsync(trajectory => trajectory.Status == TrajectoryStatus.Waiting, token);
+                // Those that a study's limit holds back get theirs when one of the study ends.
+                var enough = waitingTickets + expired.Count + IJobQueue.MaxTicketsPerTransaction;
+                var waiting = await db.Database.SqlQuery<int>(
+                    $"""
+                    SELECT count(*)::int AS "Value" FROM (
+                        SELECT FROM trajectories
+                        WHERE status = 'waiting'
+                          AND EXISTS (SELECT FROM experiments
+                                      WHERE experiments.trajectory_id = trajectories.id AND experiments.status = 'queued'
+                                        AND experiments.study_id NOT IN (SELECT id FROM full_studies))
+                        LIMIT {enough}) AS claimable
+                    """).SingleAsync(token);
                 var missing = waiting - waitingTickets - expired.Count;
                 if (missing > 0)
                 {
