@@ -17,7 +17,7 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
 
     /// <summary>
     /// Claims the best waiting trajectory that this worker can train: highest priority, then longest waiting, of those that a study with
-    /// room asks for. Null where there is none. Two workers never get the same one, and each claim has a higher fence than all before it.
+    /// room asks for. Null where there is none. Two workers never get the same one, and each claim has a higher fence than all before it. A model that is being deleted is left alone.
     /// </summary>
     public async Task<Claim?> NextAsync(CancellationToken cancellationToken)
     {
@@ -34,13 +34,13 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
                     $"""
                     UPDATE trajectories
                     SET status = 'running', fence = fence + 1, lease_until = now() + {options.Value.Lease}, worker_id = {worker.Id}, waiting_since = NULL
-                    WHERE id = (SELECT id FROM trajectories
-                                WHERE status = 'waiting' AND trainer = ANY ({worker.Trainers})
+                    WHERE id = (SELECT trajectories.id FROM trajectories JOIN models ON models.id = trajectories.model_id
+                                WHERE status = 'waiting' AND trajectories.trainer = ANY ({worker.Trainers})
                                   AND EXISTS (SELECT FROM experiments
                                               WHERE experiments.trajectory_id = trajectories.id AND experiments.status = 'queued'
                                                 AND experiments.study_id NOT IN (SELECT id FROM full_studies))
-                                ORDER BY priority DESC, waiting_since, id
-                                LIMIT 1 FOR UPDATE SKIP LOCKED)
+                                ORDER BY priority DESC, waiting_since, trajectories.id
+                                LIMIT 1 FOR UPDATE OF trajectories SKIP LOCKED FOR KEY SHARE OF models SKIP LOCKED)
                     RETURNING id AS "Id", fence AS "Fence"
                     """).ToListAsync(token);
                 if (rows is not [var row])
