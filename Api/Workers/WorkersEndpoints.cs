@@ -81,7 +81,7 @@ internal static class WorkersEndpoints
             server[0],
             migrations.Last(),
             new Limits(
-                GenerateEndpoints.MaxExperiments,
+                Generation.MaxExperiments,
                 PageQuery.MaxLimit,
                 PredictionsEndpoints.MaxOpen,
                 PredictionsEndpoints.MaxWaitSeconds,

@@ -138,12 +138,22 @@ public sealed class OpenApiTests : ApiFixture
                 continue;
             var (method, path) = (name.Split(' ')[0], name.Split(' ')[1]);
             var model = await Database.ModelAsync();
+            var example = json.GetProperty("example").GetRawText();
+            if (path.StartsWith("/api/studies/", StringComparison.Ordinal) || path.EndsWith("/predictor", StringComparison.Ordinal))
+            {
+                var study = await JsonAsync(await Client.PostAsync($"/api/models/{model}/experiments", null));
+                var experiment = study.GetProperty("experiments")[0].GetProperty("id").GetGuid();
+                await Database.CompleteAsync(experiment, 0.9);
+                path = path.Replace("/api/studies/{id}", $"/api/studies/{study.GetProperty("id").GetGuid()}", StringComparison.Ordinal);
+                example = example.Replace("01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", experiment.ToString(), StringComparison.Ordinal);
+            }
+
             path = path.Replace("/api/models/{id}", $"/api/models/{model}", StringComparison.Ordinal);
             if (path.StartsWith("/api/images/", StringComparison.Ordinal))
                 path = path.Replace("{id}", $"{await Database.ScalarAsync<Guid>("SELECT id FROM images WHERE model_id = $1 LIMIT 1", model)}", StringComparison.Ordinal);
             using var request = new HttpRequestMessage(new HttpMethod(method), path)
             {
-                Content = new StringContent(json.GetProperty("example").GetRawText(), System.Text.Encoding.UTF8, "application/json"),
+                Content = new StringContent(example, System.Text.Encoding.UTF8, "application/json"),
             };
             var response = await Client.SendAsync(request);
 
