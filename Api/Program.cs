@@ -55,6 +55,7 @@ try
     app.MapImages();
     app.MapImageChanges();
     app.MapGenerate();
+    app.MapExperimentLists();
     app.MapExperiments();
     app.MapStudies();
     app.MapPredictions();
