@@ -59,6 +59,7 @@ try
     app.MapExperiments();
     app.MapStudies();
     app.MapPredictions();
+    app.MapPredictors();
     app.MapWorkers();
     app.MapJobDashboard();
 

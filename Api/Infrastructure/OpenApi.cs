@@ -17,6 +17,9 @@ internal sealed record StatusExample(int Status, string Response);
 /// <summary>What a call takes as multipart/form-data, which its handler reads by itself.</summary>
 internal sealed record FormBody(Type Type);
 
+/// <summary>What a call answers instead of its usual success, depending on the request.</summary>
+internal sealed record OtherAnswer(Type Type);
+
 /// <summary>The description of the service: <c>/swagger/v1/swagger.json</c>, and the page over it at <c>/swagger</c>.</summary>
 internal static class OpenApi
 {
@@ -145,6 +148,8 @@ internal static class OpenApi
                         ["multipart/form-data"] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(form.Type, context.SchemaRepository) },
                     },
                 };
+            if (metadata.OfType<OtherAnswer>().LastOrDefault() is { } other)
+                AddOther(operation, context.SchemaGenerator.GenerateSchema(other.Type, context.SchemaRepository));
             var examples = metadata.OfType<Examples>().LastOrDefault();
             if (examples?.Request is { } request)
                 SetExample(operation.RequestBody?.Content, "application/json", request);
@@ -173,6 +178,15 @@ internal static class OpenApi
                 [Problem] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(type, context.SchemaRepository) },
             },
         };
+
+        private static void AddOther(OpenApiOperation operation, IOpenApiSchema schema)
+        {
+            foreach (var (status, response) in operation.Responses!)
+            {
+                if (status.StartsWith('2') && response.Content?["application/json"] is OpenApiMediaType media)
+                    media.Schema = new OpenApiSchema { OneOf = [media.Schema!, schema] };
+            }
+        }
 
         private static void SetWords(OpenApiSchema? schema, ParameterInfo? parameter)
         {
