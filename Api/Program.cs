@@ -33,6 +33,7 @@ try
         .AddPredictions()
         .AddProblems()
         .AddApiJson()
+        .AddIdempotency()
         .AddCompression()
         .AddOpenApi()
         .AddImages();
@@ -49,6 +50,9 @@ try
     app.UseAccessControl();
     app.UseRouting();
     app.UseRequestChecks();
+    app.UseIdempotency();
+    // Again: what the handlers throw becomes an answer before a key keeps it.
+    app.UseProblems();
     app.UseOpenApi();
     app.MapHealth();
     app.MapModels();

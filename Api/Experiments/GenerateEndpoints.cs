@@ -35,11 +35,13 @@ internal static class GenerateEndpoints
                 Example)
             .WithExample(200, ExistingExample)
             .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The model has no images: upload some first."}""")
+            .TakesIdempotencyKey()
             .Fails(400, 404, 409, 413, 415);
         group.MapPost("/train", TrainDrafts)
             .WithSummary("Queues every draft experiment of the model; none left is no error")
             .WithExamples(response: """{"queued": 27}""")
             .WithExample(409, Problems.ArchivedExample)
+            .TakesIdempotencyKey()
             .Fails(404, 409);
     }
 

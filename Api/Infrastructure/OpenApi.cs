@@ -114,6 +114,7 @@ internal static class OpenApi
             [410] = ("Its file is gone from the blob store.", """{"title": "Gone", "status": 410, "detail": "It is recorded, but its file is gone from the blob store: restore it from a backup."}"""),
             [413] = ("The body is too large.", """{"title": "Content Too Large", "status": 413, "detail": "The body is longer than the 1048576 bytes that this call takes: send less, in several calls."}"""),
             [415] = ("The body is of another content type.", """{"title": "Unsupported Media Type", "status": 415, "detail": "The body's content type is text/plain; this call takes application/json."}"""),
+            [422] = ("The Idempotency-Key belongs to another request.", """{"title": "Unprocessable Entity", "status": 422, "detail": "This Idempotency-Key belongs to a request with another query or body: send that one again as it was, or take a new key."}"""),
             [429] = ("Too much is under way; Retry-After says when to try again.", """{"title": "Too Many Requests", "status": 429, "detail": "1000 predictions wait already: try again in a few seconds."}"""),
             [507] = ("The service's disk is full.", """{"title": "Insufficient Storage", "status": 507, "detail": "The service's disk is full: free some space, then send this again."}"""),
             [503] = ("The database or the storage is away; Retry-After says when to try again.", """{"title": "Service Unavailable", "status": 503, "detail": "The database can't be reached at the moment. Nothing was changed; try again in a few seconds."}"""),
@@ -139,6 +140,14 @@ internal static class OpenApi
                 operation.Responses.TryAdd(status.ToString(), ProblemResponse(context, typeof(Microsoft.AspNetCore.Mvc.ProblemDetails)));
 
             var metadata = context.ApiDescription.ActionDescriptor.EndpointMetadata;
+            if (metadata.OfType<IdempotentCall>().Any())
+                (operation.Parameters ??= []).Add(new OpenApiParameter
+                {
+                    Name = Idempotency.Header,
+                    In = ParameterLocation.Header,
+                    Description = Idempotency.Description,
+                    Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+                });
             if (metadata.OfType<FormBody>().LastOrDefault() is { } form)
                 operation.RequestBody = new OpenApiRequestBody
                 {

@@ -36,6 +36,7 @@ internal static partial class ModelsEndpoints
             .WithSummary("Creates a model: a named learning problem, to be filled with images")
             .WithExamples(
                 """{"name": "Digits", "inputSize": {"width": 28, "height": 28, "channels": 1}, "notes": "Scans of forms.", "tags": ["handwriting", "demo"]}""", DetailExample)
+            .TakesIdempotencyKey()
             .Fails(400, 409, 413, 415);
         group.MapGet("/", ListModels)
             .WithSummary("Lists the models that are not archived, or those asked for")

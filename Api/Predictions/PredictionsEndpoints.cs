@@ -59,6 +59,7 @@ internal static class PredictionsEndpoints
             .Produces<PredictionResponse>()
             .Produces<PredictionResponse>(StatusCodes.Status202Accepted)
             .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The prediction failed: the trainer ran out of memory."}""")
+            .TakesIdempotencyKey()
             .Fails(400, 404, 409, 413, 415, 429)
             .WithMetadata(new RequestSizeLimitAttribute(PredictionForms.MaxBytes), new OtherAnswer(typeof(PredictionBatchResponse)));
         group.MapGet("/models/{id:guid}/predictions", ListPredictions)

@@ -41,6 +41,7 @@ internal static class PredictorEndpoints
             .WithSummary("Returns to what answered before the last change; once more, to what was before that")
             .WithExamples(response: Example)
             .WithExample(409, "{\"title\": \"Conflict\", \"status\": 409, \"detail\": \"" + NothingBefore + "\"}")
+            .TakesIdempotencyKey()
             .Fails(404, 409);
     }
 

@@ -39,6 +39,7 @@ internal static class StudiesEndpoints
             .WithExamples("""{"name": "Once more, with another seed", "fixed": {"seed": 1}, "limits": {"running": 1}}""", GenerateEndpoints.Example)
             .WithExample(200, GenerateEndpoints.ExistingExample)
             .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The model has no images: upload some first."}""")
+            .TakesIdempotencyKey()
             .Fails(400, 404, 409, 413, 415);
     }
 

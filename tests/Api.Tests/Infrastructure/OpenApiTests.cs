@@ -122,6 +122,22 @@ public sealed class OpenApiTests : ApiFixture
         Assert.That(schema.GetProperty("enum").EnumerateArray().Select(item => item.GetString()), Does.Contain(word));
     }
 
+    [TestCase("/api/models")]
+    [TestCase("/api/models/{id}/experiments")]
+    [TestCase("/api/models/{id}/train")]
+    [TestCase("/api/models/{id}/predictions")]
+    [TestCase("/api/models/{id}/predictor/rollback")]
+    [TestCase("/api/studies/{id}/clone")]
+    public void IdempotencyKey_OfACallThatTakesIt_IsDescribedWithItsErrors(string path)
+    {
+        var operation = _document.GetProperty("paths").GetProperty(path).GetProperty("post");
+        var header = operation.GetProperty("parameters").EnumerateArray().Single(parameter => parameter.GetProperty("in").GetString() == "header");
+
+        Assert.That(header.GetProperty("name").GetString(), Is.EqualTo("Idempotency-Key"));
+        Assert.That(header.GetProperty("description").GetString(), Does.Contain("24 hours"));
+        Assert.That(Statuses(operation), Is.SupersetOf(new[] { "400", "409", "422" }));
+    }
+
     private List<string?> Required(string schema) =>
         Schema(schema).TryGetProperty("required", out var required) ? required.EnumerateArray().Select(name => name.GetString()).ToList() : [];
 
