@@ -34,6 +34,7 @@ try
         .AddPredictions()
         .AddProblems()
         .AddApiJson()
+        .AddIdempotency()
         .AddCompression()
         .AddOpenApi()
         .AddImages();
@@ -50,16 +51,21 @@ try
     app.UseAccessControl();
     app.UseRouting();
     app.UseRequestChecks();
+    app.UseIdempotency();
+    // Again: what the handlers throw becomes an answer before a key keeps it.
+    app.UseProblems();
     app.UseOpenApi();
     app.MapHealth();
     app.MapModels();
     app.MapImages();
     app.MapImageChanges();
     app.MapGenerate();
+    app.MapExperimentLists();
     app.MapExperiments();
     app.MapControl();
     app.MapStudies();
     app.MapPredictions();
+    app.MapPredictors();
     app.MapWorkers();
     app.MapJobDashboard();
 

@@ -29,6 +29,7 @@ public record ExperimentResponse(
     int Number,
     string Name,
     Guid ModelId,
+    string ModelName,
     Guid StudyId,
     ExperimentStatus Status,
     string? WaitingFor,

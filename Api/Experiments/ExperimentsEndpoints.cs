@@ -9,12 +9,12 @@ using MlExperiments.Shared.Data;
 
 namespace MlExperiments.Api.Experiments;
 
-/// <summary>Looks at experiments: lists, single ones, curves, weights, the best.</summary>
+/// <summary>Looks at experiments: single ones, curves, weights, the best.</summary>
 internal static class ExperimentsEndpoints
 {
     private const int MaxBest = 1000;
 
-    private const string ExampleParameters = """
+    internal const string ExampleParameters = """
         {"steps": 2000, "learningRate": 0.001, "layers": 2, "batchSize": 64, "optimizer": "adam", "momentum": 0, "weightDecay": 0,
          "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0}
         """;
@@ -25,7 +25,7 @@ internal static class ExperimentsEndpoints
 
     private const string ExampleHead = """
         "id": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "number": 5, "name": "lr 0.001, layers 2, steps 2000", "modelId": "01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d",
-        "studyId": "01980c3f-0a0b-7c0d-8e0f-1a2b3c4d5e6f",
+        "modelName": "Digits", "studyId": "01980c3f-0a0b-7c0d-8e0f-1a2b3c4d5e6f",
         """ + "\"parameters\": " + ExampleParameters;
 
     internal const string QueuedExample = "{" + ExampleHead + """
@@ -35,7 +35,7 @@ internal static class ExperimentsEndpoints
         "priority": 0, "startAt": null, "adjustment": null}
         """;
 
-    private const string CompletedExample = ExampleHead + """
+    internal const string CompletedExample = ExampleHead + """
         , "status": "completed", "waitingFor": null, "step": 2000, "totalSteps": 2000, "epoch": 2.6667,
         "accuracy": 0.989, "bestAccuracy": 0.991, "bestStep": 1900, "testAccuracy": 0.9885, "loss": 0.034, "meanSquaredError": 0.0016, "diverged": false,
         "createdAt": "2026-03-01T09:00:00+00:00", "startedAt": "2026-03-01T09:00:02+00:00", "finishedAt": "2026-03-01T09:00:25+00:00",
@@ -53,11 +53,6 @@ internal static class ExperimentsEndpoints
     public static void MapExperiments(this IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup("/api").WithTags("Experiments");
-        group.MapGet("/models/{id:guid}/experiments", ListExperiments)
-            .WithSummary("Lists a model's experiments, filtered, and sorted by a result or a parameter")
-            .WithDescription("Experiments that are equal in the order come by number. A cursor goes with its filters and its order.")
-            .WithExamples(response: "{\"items\": [{" + CompletedExample + "}], \"nextCursor\": null}")
-            .Fails(400, 404);
         group.MapGet("/models/{id:guid}/best", GetBest)
             .WithSummary("The best parameters of a model, and the accuracy of every experiment on the same images")
             .WithDescription(
@@ -91,40 +86,6 @@ internal static class ExperimentsEndpoints
             .Produces(StatusCodes.Status416RangeNotSatisfiable)
             .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The experiment is running: it has weights once it is completed."}""")
             .Fails(404, 409, 410);
-    }
-
-    private static async Task<Results<Ok<Page<ExperimentResponse>>, ValidationProblem, ProblemHttpResult>> ListExperiments(
-        Guid id,
-        [AsParameters] PageQuery page,
-        ExperimentsDbContext db,
-        [Words(typeof(StatusCounts)), Description("Only experiments in these statuses: several times, or several with commas between them.")] string[]? status = null,
-        [Description("Only experiments of this study.")] Guid? studyId = null,
-        [Words(typeof(ExperimentOrder)), Description("number (the default), name, status, accuracy, testAccuracy, loss, meanSquaredError, durationSeconds, savedSeconds, createdAt, startedAt, finishedAt, or the name of a parameter. Experiments without a value come last.")] string sort = "number",
-        [Description("asc (the default) or desc."), AllowedValues("asc", "desc", ErrorMessage = "order is asc or desc.")] string order = "asc",
-        CancellationToken cancellationToken = default)
-    {
-        if (ExperimentOrder.Find(sort, order == "desc") is not { } sorting)
-            return Problems.Invalid("sort", $"There is no order by {sort}; there are {string.Join(", ", ExperimentOrder.Names)}.");
-        var statuses = new HashSet<ExperimentStatus>();
-        foreach (var word in (status ?? []).SelectMany(words => words.Split(',', StringSplitOptions.TrimEntries)))
-        {
-            if (!StatusCounts.TryParse(word, out var parsed))
-                return Problems.Invalid("status", $"There is no status \"{word}\"; there are {string.Join(", ", StatusCounts.Names)}.");
-            statuses.Add(parsed);
-        }
-
-        var list = $"experiments {id} {sort} {order} {studyId} {string.Join(' ', statuses.Order())}";
-        if (!Cursor.TryDecode<ExperimentPosition>(page, list, out var after, out var problem))
-            return problem;
-        var experiments = db.Experiments.Where(experiment => experiment.ModelId == id);
-        if (statuses.Count > 0)
-            experiments = experiments.Where(experiment => statuses.Contains(experiment.Status));
-        if (studyId is not null)
-            experiments = experiments.Where(experiment => experiment.StudyId == studyId);
-        var items = await sorting.Apply(experiments, after).Take(page.Size + 1).ToResponsesAsync(db, cancellationToken);
-        if (items.Count == 0 && !await db.Models.AnyAsync(model => model.Id == id, cancellationToken))
-            return Problems.NotFound("model", id);
-        return TypedResults.Ok(Pages.Cut(items, page, list, sorting.PositionOf));
     }
 
     private static async Task<Results<Ok<BestResponse>, ProblemHttpResult>> GetBest(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken)

@@ -17,6 +17,9 @@ internal sealed record StatusExample(int Status, string Response);
 /// <summary>What a call takes as multipart/form-data, which its handler reads by itself.</summary>
 internal sealed record FormBody(Type Type);
 
+/// <summary>What a call answers instead of its usual success, depending on the request.</summary>
+internal sealed record OtherAnswer(Type Type);
+
 /// <summary>The description of the service: <c>/swagger/v1/swagger.json</c>, and the page over it at <c>/swagger</c>.</summary>
 internal static class OpenApi
 {
@@ -140,6 +143,7 @@ internal static class OpenApi
             [410] = ("Its file is gone from the blob store.", """{"title": "Gone", "status": 410, "detail": "It is recorded, but its file is gone from the blob store: restore it from a backup."}"""),
             [413] = ("The body is too large.", """{"title": "Content Too Large", "status": 413, "detail": "The body is longer than the 1048576 bytes that this call takes: send less, in several calls."}"""),
             [415] = ("The body is of another content type.", """{"title": "Unsupported Media Type", "status": 415, "detail": "The body's content type is text/plain; this call takes application/json."}"""),
+            [422] = ("The Idempotency-Key belongs to another request.", """{"title": "Unprocessable Entity", "status": 422, "detail": "This Idempotency-Key belongs to a request with another query or body: send that one again as it was, or take a new key."}"""),
             [429] = ("Too much is under way; Retry-After says when to try again.", """{"title": "Too Many Requests", "status": 429, "detail": "1000 predictions wait already: try again in a few seconds."}"""),
             [507] = ("The service's disk is full.", """{"title": "Insufficient Storage", "status": 507, "detail": "The service's disk is full: free some space, then send this again."}"""),
             [503] = ("The database or the storage is away; Retry-After says when to try again.", """{"title": "Service Unavailable", "status": 503, "detail": "The database can't be reached at the moment. Nothing was changed; try again in a few seconds."}"""),
@@ -165,6 +169,14 @@ internal static class OpenApi
                 operation.Responses.TryAdd(status.ToString(), ProblemResponse(context, typeof(Microsoft.AspNetCore.Mvc.ProblemDetails)));
 
             var metadata = context.ApiDescription.ActionDescriptor.EndpointMetadata;
+            if (metadata.OfType<IdempotentCall>().Any())
+                (operation.Parameters ??= []).Add(new OpenApiParameter
+                {
+                    Name = Idempotency.Header,
+                    In = ParameterLocation.Header,
+                    Description = Idempotency.Description,
+                    Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+                });
             if (metadata.OfType<FormBody>().LastOrDefault() is { } form)
                 operation.RequestBody = new OpenApiRequestBody
                 {
@@ -174,6 +186,8 @@ internal static class OpenApi
                         ["multipart/form-data"] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(form.Type, context.SchemaRepository) },
                     },
                 };
+            if (metadata.OfType<OtherAnswer>().LastOrDefault() is { } other)
+                AddOther(operation, context.SchemaGenerator.GenerateSchema(other.Type, context.SchemaRepository));
             var examples = metadata.OfType<Examples>().LastOrDefault();
             if (examples?.Request is { } request)
                 SetExample(operation.RequestBody?.Content, "application/json", request);
@@ -202,6 +216,15 @@ internal static class OpenApi
                 [Problem] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(type, context.SchemaRepository) },
             },
         };
+
+        private static void AddOther(OpenApiOperation operation, IOpenApiSchema schema)
+        {
+            foreach (var (status, response) in operation.Responses!)
+            {
+                if (status.StartsWith('2') && response.Content?["application/json"] is OpenApiMediaType media)
+                    media.Schema = new OpenApiSchema { OneOf = [media.Schema!, schema] };
+            }
+        }
 
         private static void SetWords(OpenApiSchema? schema, ParameterInfo? parameter)
         {

@@ -78,8 +78,18 @@ public sealed partial class Sweeper(
                     """).ToArrayAsync(token);
                 await TrajectorySchedule.RefreshAsync(db, queue, unseen, token);
 
+                // Those that a study's limit holds back get theirs when one of the study ends.
+                var enough = waitingTickets + expired.Count + unseen.Length + IJobQueue.MaxTicketsPerTransaction;
                 var waiting = await db.Database.SqlQuery<int>(
-                    $"""SELECT count(*)::int AS "Value" FROM trajectories WHERE status = 'waiting' AND (start_at IS NULL OR start_at <= now())""").SingleAsync(token);
+                    $"""
+                    SELECT count(*)::int AS "Value" FROM (
+                        SELECT FROM trajectories
+                        WHERE status = 'waiting' AND (start_at IS NULL OR start_at <= now())
+                          AND EXISTS (SELECT FROM experiments
+                                      WHERE experiments.trajectory_id = trajectories.id AND experiments.status = 'queued'
+                                        AND experiments.study_id NOT IN (SELECT id FROM full_studies))
+                        LIMIT {enough}) AS claimable
+                    """).SingleAsync(token);
                 var missing = waiting - waitingTickets - expired.Count - unseen.Length;
                 if (missing > 0)
                 {

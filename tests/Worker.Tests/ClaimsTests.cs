@@ -1,4 +1,5 @@
 using MlExperiments.Shared.Data;
+using MlExperiments.Testing;
 using MlExperiments.Worker.Jobs;
 using Microsoft.EntityFrameworkCore;
 
@@ -69,6 +70,26 @@ public sealed class ClaimsTests
     }
 
     [Test]
+    public async Task Next_WhileAModelIsBeingDeleted_PassesItByWithoutWaiting()
+    {
+        var doomed = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var others = await Rows.AddAsync(_jobs.Database);
+        var other = await others.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        await using var db = _jobs.Database.NewContext();
+        await db.Database.CreateExecutionStrategy().ExecuteAsync(async () =>
+        {
+            await using var deleting = await db.Database.BeginTransactionAsync();
+            // As far as a cascade may have come: the experiments are gone, the trajectory is not.
+            await db.Database.ExecuteSqlAsync($"SELECT FROM models WHERE id = {doomed.ModelId} FOR UPDATE");
+            await db.Experiments.Where(experiment => experiment.TrajectoryId == doomed.Id).ExecuteDeleteAsync();
+
+            var claim = await _jobs.NewWorker().ClaimAsync().WaitAsync(TimeSpan.FromSeconds(10));
+
+            Assert.That(claim.TrajectoryId, Is.EqualTo(other.Id));
+        });
+    }
+
+    [Test]
     public async Task Next_FromManyWorkersAtOnce_GivesEachTrajectoryOnce()
     {
         const int trajectories = 12;
@@ -78,7 +99,7 @@ public sealed class ClaimsTests
         var claims = await Task.WhenAll(Enumerable.Range(0, 3 * trajectories)
             .Select(number => Task.Run(() => _jobs.NewWorker($"worker {number}").Claims.NextAsync(CancellationToken.None))));
 
-        // A claimer that met only locked rows came away empty-handed; whatever is left is claimed by the next ticket.
+        // A claimer that meets only locked rows comes away empty-handed; whatever is left is claimed by the next ticket.
         var claimed = claims.OfType<Claim>().ToList();
         while (await _jobs.NewWorker().Claims.NextAsync(CancellationToken.None) is { } late)
             claimed.Add(late);

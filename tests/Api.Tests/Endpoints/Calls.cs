@@ -98,6 +98,11 @@ internal static class Calls
             .Bad(400, "order", "up", query: "order=up")
             .Bad(400, "status", "finished", query: "status=finished")
             .Bad(400, "studyId", "7", query: "studyId=7"),
+        new Call("GET /api/experiments")
+            .Good(200, "the most accurate of all models", query: "status=completed&sort=accuracy&order=desc&limit=2")
+            .Pages()
+            .Bad(400, "sort", "colour", query: "sort=colour")
+            .Bad(400, "model", "7", query: "model=7"),
         new Call("GET /api/models/{id}/best", Things.Model)
             .Good(200, "the model")
             .Bad(409, "", "a model without a completed experiment", of: Things.Empty),
@@ -146,6 +151,17 @@ internal static class Calls
             .Bad(400, "experimentId", "not completed", Form(("image", Things.Png), ("experimentId", Things.Queued)))
             .Bad(400, "wait", "31", Form(("image", Things.Png)), "wait=31")
             .Bad(409, "", "a model without a completed experiment", Form(("image", Things.Png)), of: Things.Empty),
+        new Call("GET /api/models/{id}/predictions", Things.Model).Good(200, "a page of them", query: "limit=2").Pages(),
+        new Call("GET /api/predictions/batches/{id}", Things.Batch).Good(200, "the batch (202 while there is no answer)"),
+        new Call("GET /api/models/{id}/predictor", Things.Model).Good(200, "the model"),
+        new Call("PUT /api/models/{id}/predictor", Things.Model)
+            .Good(200, "an experiment", Json("""{"experimentId": "$completed"}"""))
+            .Bad(400, "experimentId", "none", Json("{}"))
+            .Bad(409, "", "one that is not completed", Json("""{"experimentId": "$queued"}""")),
+        new Call("POST /api/models/{id}/predictor/rollback", Things.Model)
+            .Good(200, "the model")
+            .Bad(409, "", "a model without an earlier choice", of: Things.Empty),
+        new Call("DELETE /api/models/{id}/predictor", Things.Model).Good(204, "the model"),
         new Call("GET /api/predictions/{id}", Things.Prediction).Good(200, "the prediction (202 while there is no answer)"),
     ];
 
@@ -156,6 +172,10 @@ internal static class Calls
             .Pages()
             .Bad(400, "modelId", "7", query: "modelId=7"),
         new Call("GET /api/studies/{id}", Things.Study).Good(200, "the study"),
+        new Call("POST /api/studies/{id}/clone", Things.FreshStudy)
+            .Good(200, "what exists (201 with what is new)")
+            .Good(201, "what replaces its own", Json("""{"fixed": {"dropout": 0.25}}"""))
+            .Bad(400, "fixed.layers", "two", Json("""{"fixed": {"layers": "two"}}""")),
         new Call("GET /api/workers")
             .Good(200, "all of them")
             .Bad(400, "limit", "0", query: "limit=0")

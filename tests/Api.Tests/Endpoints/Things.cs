@@ -16,6 +16,7 @@ internal sealed class Things
     public const string Queued = "$queued";
     public const string Study = "$study";
     public const string Prediction = "$prediction";
+    public const string Batch = "$batch";
 
     /// <summary>A model of its own for each call, which may spoil it.</summary>
     public const string Fresh = "$fresh";
@@ -54,6 +55,8 @@ internal sealed class Things
         var prediction = await PostAsync(client, $"/api/models/{model}/predictions?wait=0", Bodies.Form(("image", Png))(things));
         await database.ExecuteAsync(
             "UPDATE predictions SET status = 'completed', probabilities = '{0.3, 0.7}', finished_at = now() WHERE id = $1", prediction.GetProperty("id").GetGuid());
+        var batch = await PostAsync(client, $"/api/models/{model}/predictions?wait=0", Bodies.Form(("image", Png), ("image", Png))(things));
+        await database.ExecuteAsync("UPDATE predictions SET status = 'completed', probabilities = '{0.3, 0.7}', finished_at = now() WHERE status = 'waiting'");
         var withImage = Text(await PostAsync(client, "/api/models", JsonContent.Create(new { name = $"image {Guid.NewGuid():N}" })));
         await PostAsync(client, $"/api/models/{withImage}/images", Bodies.Form(("label", "7"), ("files", Png))(things));
 
@@ -64,6 +67,7 @@ internal sealed class Things
         things._names[Completed] = $"{completed}";
         things._names[Queued] = Text(experiments[1]);
         things._names[Prediction] = Text(prediction);
+        things._names[Batch] = Text(batch);
         things._names[Image] = Text((await client.GetFromJsonAsync<JsonElement>($"/api/models/{withImage}/images")).GetProperty("items")[0]);
         return things;
     }

@@ -128,6 +128,22 @@ public sealed class OpenApiTests : ApiFixture
         Assert.That(schema.GetProperty("enum").EnumerateArray().Select(item => item.GetString()), Does.Contain(word));
     }
 
+    [TestCase("/api/models")]
+    [TestCase("/api/models/{id}/experiments")]
+    [TestCase("/api/models/{id}/train")]
+    [TestCase("/api/models/{id}/predictions")]
+    [TestCase("/api/models/{id}/predictor/rollback")]
+    [TestCase("/api/studies/{id}/clone")]
+    public void IdempotencyKey_OfACallThatTakesIt_IsDescribedWithItsErrors(string path)
+    {
+        var operation = _document.GetProperty("paths").GetProperty(path).GetProperty("post");
+        var header = operation.GetProperty("parameters").EnumerateArray().Single(parameter => parameter.GetProperty("in").GetString() == "header");
+
+        Assert.That(header.GetProperty("name").GetString(), Is.EqualTo("Idempotency-Key"));
+        Assert.That(header.GetProperty("description").GetString(), Does.Contain("24 hours"));
+        Assert.That(Statuses(operation), Is.SupersetOf(new[] { "400", "409", "422" }));
+    }
+
     private List<string?> Required(string schema) =>
         Schema(schema).TryGetProperty("required", out var required) ? required.EnumerateArray().Select(name => name.GetString()).ToList() : [];
 
@@ -144,6 +160,16 @@ public sealed class OpenApiTests : ApiFixture
                 continue;
             var (method, path) = (name.Split(' ')[0], name.Split(' ')[1]);
             var model = await Database.ModelAsync();
+            var example = json.GetProperty("example").GetRawText();
+            if (path.StartsWith("/api/studies/", StringComparison.Ordinal) || path.EndsWith("/predictor", StringComparison.Ordinal))
+            {
+                var study = await JsonAsync(await Client.PostAsync($"/api/models/{model}/experiments", null));
+                var experiment = study.GetProperty("experiments")[0].GetProperty("id").GetGuid();
+                await Database.CompleteAsync(experiment, 0.9);
+                path = path.Replace("/api/studies/{id}", $"/api/studies/{study.GetProperty("id").GetGuid()}", StringComparison.Ordinal);
+                example = example.Replace("01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", experiment.ToString(), StringComparison.Ordinal);
+            }
+
             path = path.Replace("/api/models/{id}", $"/api/models/{model}", StringComparison.Ordinal);
             if (path.StartsWith("/api/images/", StringComparison.Ordinal))
                 path = path.Replace("{id}", $"{await Database.ScalarAsync<Guid>("SELECT id FROM images WHERE model_id = $1 LIMIT 1", model)}", StringComparison.Ordinal);
@@ -155,7 +181,7 @@ public sealed class OpenApiTests : ApiFixture
 
             using var request = new HttpRequestMessage(new HttpMethod(method), path)
             {
-                Content = new StringContent(json.GetProperty("example").GetRawText(), System.Text.Encoding.UTF8, "application/json"),
+                Content = new StringContent(example, System.Text.Encoding.UTF8, "application/json"),
             };
             var response = await Client.SendAsync(request);
 
