@@ -22,7 +22,7 @@ public sealed partial class TrajectoryRun(
     ILogger<TrajectoryRun> logger)
 {
     /// <summary>Trains until the milestones are measured, the worker drains, the trainer is lost, or the lease is.</summary>
-    public async Task RunAsync(Slot slot, Claim claim, CancellationToken draining)
+    public async Task RunAsync(Slot slot, TrainerProcess trainer, Claim claim, CancellationToken draining)
     {
         LogClaimed(logger, claim.TrajectoryId, claim.Fence, slot.Number, claim.Milestones[^1]);
         var report = new AttemptReport();
@@ -34,23 +34,30 @@ public sealed partial class TrajectoryRun(
         await using var deadline = draining.Register(() => stop.CancelAfter(options.Value.DrainWithin));
         try
         {
-            await EndAsync(slot, claim, report, control, lease, draining, stop.Token);
+            await EndAsync(slot, trainer, claim, report, control, lease, draining, stop.Token);
         }
         catch (Exception exception) when (exception is LeaseLostException || stop.IsCancellationRequested)
         {
-            slot.DropTrainer();
+            slot.DropTrainer(trainer);
             LogAbandoned(logger, claim.TrajectoryId, exception.Message);
         }
     }
 
     private async Task EndAsync(
-        Slot slot, Claim claim, AttemptReport report, ControlSignal control, LeaseKeeper lease, CancellationToken draining, CancellationToken stop)
+        Slot slot,
+        TrainerProcess trainer,
+        Claim claim,
+        AttemptReport report,
+        ControlSignal control,
+        LeaseKeeper lease,
+        CancellationToken draining,
+        CancellationToken stop)
     {
         AttemptOutcome outcome;
         try
         {
             slot.EmptyFolder();
-            outcome = await TrainAsync(slot, claim, report, control, draining, stop);
+            outcome = await TrainAsync(slot, trainer, claim, report, control, draining, stop);
         }
         catch (OperationCanceledException) when (draining.IsCancellationRequested && !stop.IsCancellationRequested)
         {
@@ -60,7 +67,7 @@ public sealed partial class TrajectoryRun(
         catch (Exception exception) when (exception is not LeaseLostException && !stop.IsCancellationRequested)
         {
             LogLostAttempt(logger, exception, claim.TrajectoryId);
-            slot.DropTrainer();
+            slot.DropTrainer(trainer);
             await lease.StopAsync();
             outcome = exception is TrainerDiedException or TrainerSilentException ? AttemptOutcome.Crashed : AttemptOutcome.Failed;
             await Persistence.RetryAsync(token => writer.LoseAsync(claim, outcome, report.Step, exception.Message, token), logger, stop);
@@ -74,10 +81,9 @@ public sealed partial class TrajectoryRun(
     }
 
     private async Task<AttemptOutcome> TrainAsync(
-        Slot slot, Claim claim, AttemptReport report, ControlSignal control, CancellationToken draining, CancellationToken stop)
+        Slot slot, TrainerProcess trainer, Claim claim, AttemptReport report, ControlSignal control, CancellationToken draining, CancellationToken stop)
     {
         using var preparing = CancellationTokenSource.CreateLinkedTokenSource(draining, stop);
-        var trainer = slot.Trainer;
         var engine = await ReadyAsync(trainer, preparing.Token);
         var dataSet = await Persistence.RetryAsync(token => dataSets.GetPathAsync(claim.DataSetVersionId, token), logger, preparing.Token);
 

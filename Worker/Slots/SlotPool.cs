@@ -30,7 +30,7 @@ public sealed class SlotPool : IAsyncDisposable
     /// </summary>
     /// <exception cref="TrainerDiedException">It ended; the message has its last words.</exception>
     /// <exception cref="TimeoutException">It says nothing.</exception>
-    public Task<ReadyEvent> WarmUpAsync(CancellationToken cancellationToken)
+    public async Task<ReadyEvent> WarmUpAsync(CancellationToken cancellationToken)
     {
         foreach (var slot in _slots)
         {
@@ -38,7 +38,7 @@ public sealed class SlotPool : IAsyncDisposable
             _ = slot.Trainer;
         }
 
-        return _slots[0].Trainer.Ready.WaitAsync(ReadyWithin, cancellationToken);
+        return Engine = await _slots[0].Trainer.Ready.WaitAsync(ReadyWithin, cancellationToken);
     }
 
     /// <summary>The next free slot; give it back with <see cref="Return"/>.</summary>
@@ -51,7 +51,7 @@ public sealed class SlotPool : IAsyncDisposable
         _free.Reader.TryPeek(out var resting) ? resting.Trainer : _slots[(uint)Interlocked.Increment(ref _nextForPrediction) % _slots.Length].Trainer;
 
     /// <summary>What the trainers run on, once the first one is warm.</summary>
-    public ReadyEvent? Engine => _slots[0].Trainer.Ready is { IsCompletedSuccessfully: true } ready ? ready.Result : null;
+    public ReadyEvent? Engine { get; private set; }
 
     public async ValueTask DisposeAsync()
     {

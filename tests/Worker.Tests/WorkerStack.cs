@@ -24,6 +24,7 @@ internal sealed class WorkerStack : IAsyncDisposable
     private WorkerStack(TestDatabase database, DirectoryInfo folder, Rows rows)
     {
         Database = database;
+        WorkersDatabase = database.ConnectionString;
         _folder = folder;
         Rows = rows;
     }
@@ -31,6 +32,9 @@ internal sealed class WorkerStack : IAsyncDisposable
     public TestDatabase Database { get; }
     public Rows Rows { get; }
     public string BlobFolder => BlobFolderIn(_folder);
+
+    /// <summary>How workers that start from now on reach the database.</summary>
+    public string WorkersDatabase { get; set; }
 
     public static async Task<WorkerStack> CreateAsync()
     {
@@ -50,7 +54,7 @@ internal sealed class WorkerStack : IAsyncDisposable
     {
         var environment = new Dictionary<string, string?>
         {
-            ["ConnectionStrings__Database"] = Database.ConnectionString,
+            ["ConnectionStrings__Database"] = WorkersDatabase,
             ["Blobs__Folder"] = BlobFolder,
             ["Worker__Name"] = name,
             ["Worker__Folder"] = Path.Combine(_folder.FullName, name),
@@ -99,6 +103,15 @@ internal sealed class WorkerStack : IAsyncDisposable
             "the last attempt's end",
             db => db.Attempts.AsNoTracking().Where(attempt => attempt.TrajectoryId == trajectoryId).OrderBy(attempt => attempt.Fence).ToListAsync(),
             attempts => attempts.All(attempt => attempt.Outcome is not null));
+
+    public static List<int> ChildrenOf(int processId) =>
+        [
+            .. Directory.EnumerateDirectories($"/proc/{processId}/task")
+                .SelectMany(thread => File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                .Select(int.Parse),
+        ];
+
+    public static bool HasEnded(int processId) => !Directory.Exists($"/proc/{processId}");
 
     public async ValueTask DisposeAsync()
     {
