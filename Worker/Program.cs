@@ -59,6 +59,9 @@ catch (SchemaVersionException wrongSchema)
 var identity = host.Services.GetRequiredService<WorkerIdentity>();
 logger.LogInformation(
     "Worker {Name} with {Slots} slots; job engine: {JobEngine}", identity.Name, identity.Slots, host.Services.GetRequiredService<IJobQueue>().Engine);
+// Npgsql blocks a thread for every call that is cancelled or timed out while the server is silent; the watchdogs don't wait for a free one.
+ThreadPool.GetMinThreads(out _, out var completionThreads);
+ThreadPool.SetMinThreads(Environment.ProcessorCount + 16 + (4 * identity.Slots), completionThreads);
 host.Services.GetRequiredService<PackedDataSets>().EmptyFolder();
 try
 {

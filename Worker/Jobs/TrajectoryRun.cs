@@ -27,9 +27,9 @@ public sealed partial class TrajectoryRun(
         LogClaimed(logger, claim.TrajectoryId, claim.Fence, slot.Number, claim.Milestones[^1]);
         var report = new AttemptReport();
         using var control = attempts.Begin(claim.TrajectoryId);
-        await using var lease = new LeaseKeeper(writer, claim, report, control, options.Value, logger);
+        await using var lease = new LeaseKeeper(writer, claim, report, control, () => slot.DropTrainer(trainer), options.Value, logger);
         lease.Start();
-        // A drain must end in time, whatever the trainer, the database and the blobs do.
+        // Whatever the trainer, the database and the blobs do, a drain waits for them no longer than this.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(lease.Lost);
         await using var deadline = draining.Register(() => stop.CancelAfter(options.Value.DrainWithin));
         try
@@ -68,13 +68,13 @@ public sealed partial class TrajectoryRun(
         {
             LogLostAttempt(logger, exception, claim.TrajectoryId);
             slot.DropTrainer(trainer);
-            await lease.StopAsync();
+            await lease.StopAsync(stop);
             outcome = exception is TrainerDiedException or TrainerSilentException ? AttemptOutcome.Crashed : AttemptOutcome.Failed;
             await Persistence.RetryAsync(token => writer.LoseAsync(claim, outcome, report.Step, exception.Message, token), logger, stop);
             return;
         }
 
-        await lease.StopAsync();
+        await lease.StopAsync(stop);
         await Persistence.RetryAsync(token => StoreReportAsync(claim, report, token), logger, stop);
         await Persistence.RetryAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), logger, stop);
         LogEnded(logger, claim.TrajectoryId, outcome, report.Step);

@@ -18,6 +18,9 @@ internal sealed class WorkerStack : IAsyncDisposable
 
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
+    /// <summary>The workers' own.</summary>
+    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(4);
+
     private readonly DirectoryInfo _folder;
     private readonly List<ServiceProcess> _workers = [];
 
@@ -60,7 +63,7 @@ internal sealed class WorkerStack : IAsyncDisposable
             ["Worker__Folder"] = Path.Combine(_folder.FullName, name),
             ["Worker__Slots"] = "1",
             ["Worker__EvaluateEvery"] = "50",
-            ["Worker__Lease"] = "00:00:04",
+            ["Worker__Lease"] = $"{Lease}",
             ["Worker__RenewEvery"] = "00:00:00.5",
             ["Worker__LeaseMargin"] = "00:00:01",
             ["Worker__SweepEvery"] = "00:00:00.5",
