@@ -11,7 +11,6 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = args, ContentRootPath = AppContext.BaseDirectory });
 builder.Logging.ClearProviders().AddSimpleConsole(console =>
@@ -39,8 +38,9 @@ services.AddHostedService<Sweeper>();
 services.AddHostedService<ControlListener>();
 services.AddHostedService<PredictionAnswerer>();
 services.AddJobQueue<TicketHandler>(WorkerIdentity.SlotsOf(builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new()));
-// Draining has its own limit; the rest is for the queue and the last heartbeat.
-services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.DrainWithin + TimeSpan.FromSeconds(8));
+services.AddSingleton<StopDeadline>();
+// The host only stops waiting for what hangs, and then hangs itself: the deadline ends it all.
+services.Configure<HostOptions>(options => options.ShutdownTimeout = Timeout.InfiniteTimeSpan);
 
 using var host = builder.Build();
 var logger = host.Services.GetRequiredService<ILogger<Program>>();
@@ -74,13 +74,6 @@ catch (Exception exception) when (exception is TrainerDiedException or TimeoutEx
     return 1;
 }
 
-try
-{
-    await host.RunAsync();
-    return 0;
-}
-catch (OperationCanceledException)
-{
-    logger.LogError("Not everything ended in time; what was left is taken up by other workers once its lease runs out.");
-    return 1;
-}
+host.Services.GetRequiredService<StopDeadline>().Arm();
+await host.RunAsync();
+return 0;

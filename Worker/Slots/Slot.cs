@@ -48,6 +48,12 @@ public sealed class Slot(int number, string folder, TrainerProgram program, ILog
         _ = trainer.DisposeAsync().AsTask();
     }
 
+    public void KillTrainer()
+    {
+        lock (_gate)
+            _trainer?.Kill();
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_trainer is not null)

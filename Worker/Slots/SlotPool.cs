@@ -53,6 +53,13 @@ public sealed class SlotPool : IAsyncDisposable
     /// <summary>What the trainers run on, once the first one is warm.</summary>
     public ReadyEvent? Engine { get; private set; }
 
+    /// <summary>For the process's end: no trainer outlives it.</summary>
+    public void KillTrainers()
+    {
+        foreach (var slot in _slots)
+            slot.KillTrainer();
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var slot in _slots)

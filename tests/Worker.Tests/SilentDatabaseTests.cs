@@ -62,8 +62,29 @@ public sealed class SilentDatabaseTests
         }
     }
 
+    [Test]
+    public async Task Drain_EndsWithinItsLimit_AndLeavesNoTrainer()
+    {
+        var worker = _stack.StartWorker("anna", ("DrainWithin", "00:00:02"), ("Lease", "00:10:00"));
+        await StepsOfAsync(await AddAsync(1_000_000));
+        var trainers = WorkerStack.ChildrenOf(worker.Id);
+
+        _proxy.Silence();
+        var exitCode = await worker.StopAsync(TimeSpan.FromSeconds(15));
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(exitCode, Is.EqualTo(1));
+            Assert.That(worker.Output, Does.Contain("Not everything ended within 10 s"));
+            Assert.That(trainers, Is.Not.Empty.And.All.Matches<int>(WorkerStack.HasEnded));
+        });
+    }
+
     private Task<Trajectory> AddAsync(int steps) => _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [steps]);
 
     private Task<int> CheckpointOfAsync(Trajectory trajectory) =>
         _stack.WhenAsync("a checkpoint", db => db.Checkpoints.CountAsync(checkpoint => checkpoint.TrajectoryId == trajectory.Id), checkpoints => checkpoints > 0);
+
+    private Task<int> StepsOfAsync(Trajectory trajectory) =>
+        _stack.WhenAsync("its first steps", db => db.MetricPoints.CountAsync(point => point.TrajectoryId == trajectory.Id), points => points > 0);
 }
