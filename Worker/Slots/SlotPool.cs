@@ -47,7 +47,7 @@ public sealed class SlotPool : IAsyncDisposable
     public void Return(Slot slot) => _free.Writer.TryWrite(slot);
 
     /// <summary>A trainer that answers predictions: a resting one where there is one, else the next in turn, between its steps.</summary>
-    public TrainerProcess ForPrediction() =>
+    public TrainerProcess? ForPrediction() =>
         _free.Reader.TryPeek(out var resting) ? resting.Trainer : _slots[(uint)Interlocked.Increment(ref _nextForPrediction) % _slots.Length].Trainer;
 
     /// <summary>What the trainers run on, once the first one is warm.</summary>

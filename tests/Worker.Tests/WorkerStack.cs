@@ -107,6 +107,13 @@ internal sealed class WorkerStack : IAsyncDisposable
             db => db.Attempts.AsNoTracking().Where(attempt => attempt.TrajectoryId == trajectoryId).OrderBy(attempt => attempt.Fence).ToListAsync(),
             attempts => attempts.All(attempt => attempt.Outcome is not null));
 
+    /// <summary>What a trainer says first.</summary>
+    public const string SayReady = """echo '{"type":"ready","engine":"none","engineVersion":"0","device":"cpu"}'""";
+
+    /// <summary>A trainer that is a line of shell.</summary>
+    public static (string, string)[] ShellTrainer(string script, string shell = "/bin/sh") =>
+        [("TrainerCommand", shell), ("TrainerArguments__0", "-c"), ("TrainerArguments__1", script)];
+
     public static List<int> ChildrenOf(int processId) =>
         [
             .. Directory.EnumerateDirectories($"/proc/{processId}/task")
