@@ -29,6 +29,8 @@ public sealed partial class TrajectoryRun(
         using var control = attempts.Begin(claim.TrajectoryId);
         await using var lease = new LeaseKeeper(writer, claim, report, control, () => slot.DropTrainer(trainer), options.Value, logger);
         lease.Start();
+        // Predictions may cost a training an attempt, but not the last one: then they wait until it has got further.
+        trainer.IsUndisturbed = claim.LostAttempts + 1 >= options.Value.MaxLostAttempts;
         // Whatever the trainer, the database and the blobs do, a drain waits for them no longer than this.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(lease.Lost);
         await using var deadline = draining.Register(() => stop.CancelAfter(options.Value.DrainWithin));
@@ -185,11 +187,13 @@ public sealed partial class TrajectoryRun(
                         report.Reached(milestone.Step);
                         await StoreMilestoneAsync(claim, fromStep, measured, milestone, stop);
                         measured.Add(milestone.Step);
+                        trainer.IsUndisturbed = false;
                         break;
                     // Nothing is lost of a training that is stopped before its first step.
                     case CheckpointEvent { Step: > 0 } checkpoint:
                         report.Reached(checkpoint.Step);
                         await StoreCheckpointAsync(claim, engine, checkpoint, stop);
+                        trainer.IsUndisturbed = false;
                         break;
                     case DoneEvent done:
                         report.Reached(done.Step);

@@ -12,7 +12,7 @@ public sealed class SlotPool : IAsyncDisposable
 
     private readonly Slot[] _slots;
     private readonly Channel<Slot> _free;
-    private int _nextForPrediction;
+    private uint _nextForPrediction;
 
     public SlotPool(WorkerIdentity identity, IOptions<WorkerOptions> options, TrainerProgram program, ILogger<Slot> logger)
     {
@@ -46,9 +46,19 @@ public sealed class SlotPool : IAsyncDisposable
 
     public void Return(Slot slot) => _free.Writer.TryWrite(slot);
 
-    /// <summary>A trainer that answers predictions: a resting one where there is one, else the next in turn, between its steps.</summary>
-    public TrainerProcess? ForPrediction() =>
-        _free.Reader.TryPeek(out var resting) ? resting.Trainer : _slots[(uint)Interlocked.Increment(ref _nextForPrediction) % _slots.Length].Trainer;
+    /// <summary>
+    /// A trainer that answers predictions: a resting one where there is one, else the next in turn, between its steps. Null where none
+    /// may be disturbed.
+    /// </summary>
+    public TrainerProcess? ForPrediction()
+    {
+        if (_free.Reader.TryPeek(out var resting))
+            return resting.Trainer;
+        var turn = _nextForPrediction++;
+        return Enumerable.Range(0, _slots.Length)
+            .Select(place => _slots[(turn + place) % _slots.Length].Trainer)
+            .FirstOrDefault(trainer => !trainer.IsUndisturbed);
+    }
 
     /// <summary>What the trainers run on, once the first one is warm.</summary>
     public ReadyEvent? Engine { get; private set; }

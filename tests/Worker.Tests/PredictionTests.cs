@@ -114,6 +114,34 @@ public sealed class PredictionTests
         });
     }
 
+    [Test]
+    public async Task Training_AtItsLastChance_IsNotDisturbedByPredictions()
+    {
+        var experiment = await AddCompletedAsync();
+        var training = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [100]);
+        // Takes part in no more than one thing: what comes during a training ends it.
+        const string Trainer =
+            """
+            while read -r line; do
+                case "$line" in
+                *'"type":"predict"'*) exit 3;;
+                *'"type":"train"'*)
+                    id=$(echo "$line" | sed 's|.*"trajectoryId":"\([^"]*\)".*|\1|')
+                    echo "{\"type\":\"started\",\"trajectoryId\":\"$id\",\"step\":0,\"reproducible\":true}"
+                    read -r -t 5 line && exit 3
+                    echo "{\"type\":\"failed\",\"trajectoryId\":\"$id\",\"error\":\"it ended in peace\"}";;
+                esac
+            done
+            """;
+        _stack.StartWorker("anna", [.. WorkerStack.ShellTrainer($"{WorkerStack.SayReady}; {Trainer}", shell: "/bin/bash"), ("MaxLostAttempts", "1")]);
+        await _stack.WhenAsync("its start", db => db.Experiments.SingleAsync(row => row.TrajectoryId == training.Id), row => row.StartedAt is not null);
+
+        var prediction = await AskAsync(experiment, Harmless);
+
+        Assert.That((await _stack.WhenFinalAsync(training.Id, 100)).Error, Does.Contain("it ended in peace"));
+        Assert.That((await AnswerAsync(prediction)).Error, Does.Contain("code 3"), "it was put to a trainer that rests");
+    }
+
     /// <summary>A completed experiment, with weights that no trainer of shell reads.</summary>
     private async Task<Guid> AddCompletedAsync()
     {
