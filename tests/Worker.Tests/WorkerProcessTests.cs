@@ -2,6 +2,7 @@ using System.Diagnostics;
 using MlExperiments.Shared.Data;
 using MlExperiments.Testing;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 
 namespace MlExperiments.Worker.Tests;
 
@@ -208,6 +209,23 @@ public sealed class WorkerProcessTests
             Assert.That(after.WeightsHash, Is.EqualTo(before.WeightsHash).And.Not.Null);
             Assert.That(File.Exists(_stack.BlobPath(packed)), Is.True);
         });
+    }
+
+    [Test]
+    public async Task PackingThatAnotherWorkerNeverEnds_IsDoneHereToo()
+    {
+        await using var hanging = await _stack.Database.DataSource.OpenConnectionAsync();
+        await using (var command = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended($1, 0))", hanging))
+        {
+            command.Parameters.AddWithValue($"pack {_stack.Rows.Version.Id}");
+            await command.ExecuteNonQueryAsync();
+        }
+
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        var worker = _stack.StartWorker("anna", ("PackWait", "00:00:01"));
+
+        Assert.That((await _stack.WhenFinalAsync(trajectory.Id, 20)).Status, Is.EqualTo(ExperimentStatus.Completed));
+        Assert.That(worker.Output, Does.Contain("packs them too"));
     }
 
     [Test]
