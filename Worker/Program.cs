@@ -12,7 +12,6 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = args, ContentRootPath = AppContext.BaseDirectory });
 builder.Logging.ClearProviders().AddSimpleConsole(console =>
@@ -42,8 +41,9 @@ services.AddHostedService<PredictionAnswerer>();
 services.AddOptions<HousekeepingOptions>().BindConfiguration(HousekeepingOptions.Section).ValidateDataAnnotations().ValidateOnStart();
 services.AddHostedService<Housekeeper>();
 services.AddJobQueue<TicketHandler>(WorkerIdentity.SlotsOf(builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new()));
-// Draining has its own limit; the rest is for the queue and the last heartbeat.
-services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.DrainWithin + TimeSpan.FromSeconds(8));
+services.AddSingleton<StopDeadline>();
+// The host only stops waiting for what hangs, and then hangs itself: the deadline ends it all.
+services.Configure<HostOptions>(options => options.ShutdownTimeout = Timeout.InfiniteTimeSpan);
 
 using var host = builder.Build();
 var logger = host.Services.GetRequiredService<ILogger<Program>>();
@@ -62,6 +62,9 @@ catch (SchemaVersionException wrongSchema)
 var identity = host.Services.GetRequiredService<WorkerIdentity>();
 logger.LogInformation(
     "Worker {Name} with {Slots} slots; job engine: {JobEngine}", identity.Name, identity.Slots, host.Services.GetRequiredService<IJobQueue>().Engine);
+// Npgsql blocks a thread for every call that is cancelled or timed out while the server is silent; the watchdogs don't wait for a free one.
+ThreadPool.GetMinThreads(out _, out var completionThreads);
+ThreadPool.SetMinThreads(Environment.ProcessorCount + 16 + (4 * identity.Slots), completionThreads);
 host.Services.GetRequiredService<PackedDataSets>().EmptyFolder();
 try
 {
@@ -74,13 +77,6 @@ catch (Exception exception) when (exception is TrainerDiedException or TimeoutEx
     return 1;
 }
 
-try
-{
-    await host.RunAsync();
-    return 0;
-}
-catch (OperationCanceledException)
-{
-    logger.LogError("Not everything ended in time; what was left is taken up by other workers once its lease runs out.");
-    return 1;
-}
+host.Services.GetRequiredService<StopDeadline>().Arm();
+await host.RunAsync();
+return 0;

@@ -59,6 +59,13 @@ public sealed class WorkerOptions : IValidatableObject
     [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
     public TimeSpan DrainWithin { get; set; } = TimeSpan.FromSeconds(20);
 
+    /// <summary>How long a stop may take altogether: draining, then what the job queue and the last heartbeat need.</summary>
+    public TimeSpan StopWithin => DrainWithin + TimeSpan.FromSeconds(8);
+
+    /// <summary>How long to wait for another worker that packs the same images before they are packed here too.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan PackWait { get; set; } = TimeSpan.FromMinutes(5);
+
     /// <summary>Attempts that may be lost one after another before the trajectory's experiments fail.</summary>
     [Range(1, 100)]
     public int MaxLostAttempts { get; set; } = 3;

@@ -71,6 +71,7 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
                     {
                         candidate.DataSetVersionId,
                         candidate.Parameters,
+                        candidate.LostAttempts,
                         Milestones = candidate.Experiments
                             .Where(experiment => experiment.Status == ExperimentStatus.Running)
                             .OrderBy(experiment => experiment.TotalSteps).Select(experiment => experiment.TotalSteps).ToList(),
@@ -82,6 +83,7 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
                     trajectory.DataSetVersionId,
                     trajectory.Parameters.Deserialize<TrajectoryParameters>(ContractJson.Options)!,
                     trajectory.Milestones,
+                    trajectory.LostAttempts,
                     asked);
             },
             cancellationToken);
@@ -91,6 +93,7 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
 /// <summary>One claimed trajectory and what is to be done on it.</summary>
 /// <param name="Fence">What every write names.</param>
 /// <param name="Milestones">The steps of the experiments that wait for it, ascending.</param>
+/// <param name="LostAttempts">How many were lost before it, one after another.</param>
 /// <param name="AskedAt">Monotonic time (<see cref="Stopwatch.GetTimestamp"/>) from before the lease began.</param>
 public sealed record Claim(
     Guid TrajectoryId,
@@ -98,4 +101,5 @@ public sealed record Claim(
     Guid DataSetVersionId,
     TrajectoryParameters Parameters,
     IReadOnlyList<int> Milestones,
+    int LostAttempts,
     long AskedAt);

@@ -7,7 +7,10 @@ using Microsoft.Extensions.Logging;
 
 namespace MlExperiments.Worker.Jobs;
 
-/// <summary>Tries what needs the database or the blobs until it succeeds: one that is away for a moment costs no attempt.</summary>
+/// <summary>
+/// Tries what needs the database or the blobs until it succeeds: one that is away for a moment costs no attempt. One that takes
+/// everything and answers nothing holds nobody up.
+/// </summary>
 internal static partial class Persistence
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(500);
@@ -21,7 +24,7 @@ internal static partial class Persistence
         {
             try
             {
-                return await operation(stop);
+                return await UntilAsync(operation, stop);
             }
             catch (Exception exception) when (MayPass(exception))
             {
@@ -42,6 +45,30 @@ internal static partial class Persistence
             },
             logger,
             stop);
+
+    /// <summary>
+    /// Waits for a call no longer than until it is stopped. Then it is cancelled and left to itself: Npgsql blocks the thread that
+    /// cancels while it asks the server for it, a minute and longer where that is silent.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static async Task<T> UntilAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken stop)
+    {
+        // Not linked to the other token, whose canceller is not to be blocked. Without a timer there is nothing to dispose of.
+        var cancel = new CancellationTokenSource();
+        // On another thread: a call may block before its first wait.
+        var running = Task.Run(() => call(cancel.Token), stop);
+        try
+        {
+            return await running.WaitAsync(stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            _ = cancel.CancelAsync();
+            // Observed: it may fail as it likes.
+            _ = running.ContinueWith(left => left.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            throw;
+        }
+    }
 
     /// <summary>Whether the same call may succeed later: connections, full disks and time-outs pass, broken rules and missing files don't.</summary>
     public static bool MayPass(Exception exception) => exception switch

@@ -22,35 +22,44 @@ public sealed partial class TrajectoryRun(
     ILogger<TrajectoryRun> logger)
 {
     /// <summary>Trains until the milestones are measured, the worker drains, the trainer is lost, or the lease is.</summary>
-    public async Task RunAsync(Slot slot, Claim claim, CancellationToken draining)
+    public async Task RunAsync(Slot slot, TrainerProcess trainer, Claim claim, CancellationToken draining)
     {
         LogClaimed(logger, claim.TrajectoryId, claim.Fence, slot.Number, claim.Milestones[^1]);
         var report = new AttemptReport();
         using var control = attempts.Begin(claim.TrajectoryId);
-        await using var lease = new LeaseKeeper(writer, claim, report, control, options.Value, logger);
+        await using var lease = new LeaseKeeper(writer, claim, report, control, () => slot.DropTrainer(trainer), options.Value, logger);
         lease.Start();
-        // A drain must end in time, whatever the trainer, the database and the blobs do.
+        // Predictions may cost a training an attempt, but not the last one: then they wait until it has got further.
+        trainer.IsUndisturbed = claim.LostAttempts + 1 >= options.Value.MaxLostAttempts;
+        // Whatever the trainer, the database and the blobs do, a drain waits for them no longer than this.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(lease.Lost);
         await using var deadline = draining.Register(() => stop.CancelAfter(options.Value.DrainWithin));
         try
         {
-            await EndAsync(slot, claim, report, control, lease, draining, stop.Token);
+            await EndAsync(slot, trainer, claim, report, control, lease, draining, stop.Token);
         }
         catch (Exception exception) when (exception is LeaseLostException || stop.IsCancellationRequested)
         {
-            slot.DropTrainer();
+            slot.DropTrainer(trainer);
             LogAbandoned(logger, claim.TrajectoryId, exception.Message);
         }
     }
 
     private async Task EndAsync(
-        Slot slot, Claim claim, AttemptReport report, ControlSignal control, LeaseKeeper lease, CancellationToken draining, CancellationToken stop)
+        Slot slot,
+        TrainerProcess trainer,
+        Claim claim,
+        AttemptReport report,
+        ControlSignal control,
+        LeaseKeeper lease,
+        CancellationToken draining,
+        CancellationToken stop)
     {
         AttemptOutcome outcome;
         try
         {
             slot.EmptyFolder();
-            outcome = await TrainAsync(slot, claim, report, control, draining, stop);
+            outcome = await TrainAsync(slot, trainer, claim, report, control, draining, stop);
         }
         catch (OperationCanceledException) when (draining.IsCancellationRequested && !stop.IsCancellationRequested)
         {
@@ -60,24 +69,23 @@ public sealed partial class TrajectoryRun(
         catch (Exception exception) when (exception is not LeaseLostException && !stop.IsCancellationRequested)
         {
             LogLostAttempt(logger, exception, claim.TrajectoryId);
-            slot.DropTrainer();
-            await lease.StopAsync();
+            slot.DropTrainer(trainer);
+            await lease.StopAsync(stop);
             outcome = exception is TrainerDiedException or TrainerSilentException ? AttemptOutcome.Crashed : AttemptOutcome.Failed;
             await Persistence.RetryAsync(token => writer.LoseAsync(claim, outcome, report.Step, exception.Message, token), logger, stop);
             return;
         }
 
-        await lease.StopAsync();
+        await lease.StopAsync(stop);
         await Persistence.RetryAsync(token => StoreReportAsync(claim, report, token), logger, stop);
         await Persistence.RetryAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), logger, stop);
         LogEnded(logger, claim.TrajectoryId, outcome, report.Step);
     }
 
     private async Task<AttemptOutcome> TrainAsync(
-        Slot slot, Claim claim, AttemptReport report, ControlSignal control, CancellationToken draining, CancellationToken stop)
+        Slot slot, TrainerProcess trainer, Claim claim, AttemptReport report, ControlSignal control, CancellationToken draining, CancellationToken stop)
     {
         using var preparing = CancellationTokenSource.CreateLinkedTokenSource(draining, stop);
-        var trainer = slot.Trainer;
         var engine = await ReadyAsync(trainer, preparing.Token);
         var dataSet = await Persistence.RetryAsync(token => dataSets.GetPathAsync(claim.DataSetVersionId, token), logger, preparing.Token);
 
@@ -179,11 +187,13 @@ public sealed partial class TrajectoryRun(
                         report.Reached(milestone.Step);
                         await StoreMilestoneAsync(claim, fromStep, measured, milestone, stop);
                         measured.Add(milestone.Step);
+                        trainer.IsUndisturbed = false;
                         break;
                     // Nothing is lost of a training that is stopped before its first step.
                     case CheckpointEvent { Step: > 0 } checkpoint:
                         report.Reached(checkpoint.Step);
                         await StoreCheckpointAsync(claim, engine, checkpoint, stop);
+                        trainer.IsUndisturbed = false;
                         break;
                     case DoneEvent done:
                         report.Reached(done.Step);

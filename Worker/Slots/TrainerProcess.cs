@@ -65,6 +65,9 @@ public sealed partial class TrainerProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>No predictions are put to it while it trains: one that ends it would end more than an attempt.</summary>
+    public bool IsUndisturbed { get; set; }
+
     public int ProcessId => _process.Id;
 
     public static TrainerProcess Start(ProcessStartInfo program, ILogger logger)

@@ -18,12 +18,16 @@ internal sealed class WorkerStack : IAsyncDisposable
 
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
+    /// <summary>The workers' own.</summary>
+    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(4);
+
     private readonly DirectoryInfo _folder;
     private readonly List<ServiceProcess> _workers = [];
 
     private WorkerStack(TestDatabase database, DirectoryInfo folder, Rows rows)
     {
         Database = database;
+        WorkersDatabase = database.ConnectionString;
         _folder = folder;
         Rows = rows;
     }
@@ -31,6 +35,9 @@ internal sealed class WorkerStack : IAsyncDisposable
     public TestDatabase Database { get; }
     public Rows Rows { get; }
     public string BlobFolder => BlobFolderIn(_folder);
+
+    /// <summary>How workers that start from now on reach the database.</summary>
+    public string WorkersDatabase { get; set; }
 
     public static async Task<WorkerStack> CreateAsync()
     {
@@ -50,13 +57,13 @@ internal sealed class WorkerStack : IAsyncDisposable
     {
         var environment = new Dictionary<string, string?>
         {
-            ["ConnectionStrings__Database"] = Database.ConnectionString,
+            ["ConnectionStrings__Database"] = WorkersDatabase,
             ["Blobs__Folder"] = BlobFolder,
             ["Worker__Name"] = name,
             ["Worker__Folder"] = Path.Combine(_folder.FullName, name),
             ["Worker__Slots"] = "1",
             ["Worker__EvaluateEvery"] = "50",
-            ["Worker__Lease"] = "00:00:04",
+            ["Worker__Lease"] = $"{Lease}",
             ["Worker__RenewEvery"] = "00:00:00.5",
             ["Worker__LeaseMargin"] = "00:00:01",
             ["Worker__SweepEvery"] = "00:00:00.5",
@@ -99,6 +106,22 @@ internal sealed class WorkerStack : IAsyncDisposable
             "the last attempt's end",
             db => db.Attempts.AsNoTracking().Where(attempt => attempt.TrajectoryId == trajectoryId).OrderBy(attempt => attempt.Fence).ToListAsync(),
             attempts => attempts.All(attempt => attempt.Outcome is not null));
+
+    /// <summary>What a trainer says first.</summary>
+    public const string SayReady = """echo '{"type":"ready","engine":"none","engineVersion":"0","device":"cpu"}'""";
+
+    /// <summary>A trainer that is a line of shell.</summary>
+    public static (string, string)[] ShellTrainer(string script, string shell = "/bin/sh") =>
+        [("TrainerCommand", shell), ("TrainerArguments__0", "-c"), ("TrainerArguments__1", script)];
+
+    public static List<int> ChildrenOf(int processId) =>
+        [
+            .. Directory.EnumerateDirectories($"/proc/{processId}/task")
+                .SelectMany(thread => File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                .Select(int.Parse),
+        ];
+
+    public static bool HasEnded(int processId) => !Directory.Exists($"/proc/{processId}");
 
     public async ValueTask DisposeAsync()
     {
