@@ -20,8 +20,7 @@ try
     var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
     builder.Logging
         .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => !isStarting && level >= LogLevel.Information)
-        .AddFilter("Microsoft.AspNetCore.Server.Kestrel", level => !isStarting && level >= LogLevel.Warning)
-        .AddFilter("Microsoft.EntityFrameworkCore", level => !isStarting && level >= LogLevel.Warning);
+        .AddFilter("Microsoft.AspNetCore.Server.Kestrel", level => !isStarting && level >= LogLevel.Warning);
     if (builder.AddSecurity() is { } refusal)
         return StartUp.Refuse(refusal);
     if (builder.Services.TryAddDatabase(builder.Configuration) is { } wrong)
