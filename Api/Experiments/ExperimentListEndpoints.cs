@@ -25,6 +25,7 @@ internal static class ExperimentListEndpoints
         var group = routes.MapGroup("/api").WithTags("Experiments");
         group.MapGet("/models/{id:guid}/experiments", ListExperiments)
             .WithSummary("Lists a model's experiments, filtered, and sorted by a result or a parameter")
+            .WithDescription("Experiments that are equal in the order come by number. A cursor goes with its filters and its order.")
             .WithExamples(response: Example)
             .Fails(400, 404);
         group.MapGet("/experiments", ListAllExperiments)

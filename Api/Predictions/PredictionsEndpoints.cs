@@ -64,6 +64,7 @@ internal static class PredictionsEndpoints
             .WithMetadata(new RequestSizeLimitAttribute(PredictionForms.MaxBytes), new OtherAnswer(typeof(PredictionBatchResponse)));
         group.MapGet("/models/{id:guid}/predictions", ListPredictions)
             .WithSummary("Lists a model's predictions, newest first")
+            .WithDescription("In pages, newest first. What was answered long ago is removed after a while.")
             .WithExamples(response: "{\"items\": [" + Example + "], \"nextCursor\": null}")
             .Fails(400, 404);
         group.MapGet("/predictions/{id:guid}", GetPrediction)
@@ -76,6 +77,7 @@ internal static class PredictionsEndpoints
             .Fails(404);
         group.MapGet("/predictions/batches/{id:guid}", GetPredictionBatch)
             .WithSummary("The predictions of one request with several images; 202 while any has no answer")
+            .WithDescription("Its items are in the order of their images; those without an answer wait still, or failed with the reason.")
             .WithExamples(response: BatchExample)
             .WithExample(202, PendingBatchExample)
             .Produces<PredictionBatchResponse>()

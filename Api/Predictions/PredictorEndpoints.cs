@@ -25,6 +25,7 @@ internal static class PredictorEndpoints
         var group = routes.MapGroup("/api/models/{id:guid}/predictor").WithTags("Predictions");
         group.MapGet("/", GetPredictor)
             .WithSummary("The experiment that answers the model's predictions: the best one, unless another was chosen")
+            .WithDescription("Unless one was chosen, it is the best, and changes with it. The latest changes come with it.")
             .WithExamples(response: Example)
             .Fails(404);
         group.MapPut("/", ChoosePredictor)
@@ -35,10 +36,12 @@ internal static class PredictorEndpoints
             .Fails(400, 404, 409, 413, 415);
         group.MapDelete("/", FollowBest)
             .WithSummary("Goes back to following the best experiment")
+            .WithDescription("Whatever is the best from then on answers predictions that name no experiment.")
             .WithExamples()
             .Fails(404);
         group.MapPost("/rollback", RollBackPredictor)
             .WithSummary("Returns to what answered before the last change; once more, to what was before that")
+            .WithDescription("Several times in a row it goes further back.")
             .WithExamples(response: Example)
             .WithExample(409, "{\"title\": \"Conflict\", \"status\": 409, \"detail\": \"" + NothingBefore + "\"}")
             .TakesIdempotencyKey()
