@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using MlExperiments.Shared;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Training.Checkpoints;
 using MlExperiments.Training.Data;
@@ -137,6 +138,7 @@ internal sealed class TrainingRun : IDisposable
         _step++;
         _pointIsDue = _step % _command.EvaluateEvery == 0;
         _trainSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
+        FailPoint.Hit("trainer.step");
     }
 
     // Only here is a training found to have diverged, so that it ends at the same step whatever its milestones are.
@@ -216,6 +218,7 @@ internal sealed class TrainingRun : IDisposable
             Processor = Processor.Name,
             Reproducible = _reproducible,
         }, Tensors);
+        FailPoint.Hit("trainer.checkpoint");
         _checkpointSeconds = _trainSeconds;
         Report(new CheckpointEvent(_command.TrajectoryId, _step, path, _trainSeconds));
     }

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using MlExperiments.Shared.Imaging;
+using MlExperiments.Testing;
 
 namespace MlExperiments.EndToEnd.Tests;
 

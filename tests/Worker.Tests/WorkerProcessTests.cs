@@ -78,7 +78,7 @@ public sealed class WorkerProcessTests
         var expected = await _stack.WhenFinalAsync(undisturbed.Id, Long);
         var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
         await CheckpointOfAsync(trajectory.Id);
-        var trainers = ChildrenOf(first.Id);
+        var trainers = Processes.ChildrenOf(first.Id);
 
         await first.KillAsync();
         _stack.StartWorker("second", FrequentCheckpoints);
@@ -95,7 +95,7 @@ public sealed class WorkerProcessTests
             Assert.That(attempts[1].FromStep, Is.GreaterThan(0));
             Assert.That(trainers, Is.Not.Empty);
         });
-        await Eventually.IsTrueAsync("the killed worker's trainers to end", WorkerStack.Patience, () => Task.FromResult(trainers.All(HasEnded)));
+        await Eventually.IsTrueAsync("the killed worker's trainers to end", WorkerStack.Patience, () => Task.FromResult(trainers.All(Processes.HasEnded)));
     }
 
     [Test]
@@ -221,7 +221,7 @@ public sealed class WorkerProcessTests
         await CheckpointOfAsync(one.Id);
         await CheckpointOfAsync(two.Id);
 
-        using (var trainer = Process.GetProcessById(ChildrenOf(worker.Id)[0]))
+        using (var trainer = Process.GetProcessById(Processes.ChildrenOf(worker.Id)[0]))
             trainer.Kill();
         var first = await _stack.WhenFinalAsync(one.Id, Long);
         var second = await _stack.WhenFinalAsync(two.Id, Long);
@@ -380,13 +380,4 @@ public sealed class WorkerProcessTests
             "a checkpoint",
             db => db.Checkpoints.CountAsync(checkpoint => checkpoint.TrajectoryId == trajectoryId),
             checkpoints => checkpoints > 0);
-
-    private static List<int> ChildrenOf(int processId) =>
-        [
-            .. Directory.EnumerateDirectories($"/proc/{processId}/task")
-                .SelectMany(thread => File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
-                .Select(int.Parse),
-        ];
-
-    private static bool HasEnded(int processId) => !Directory.Exists($"/proc/{processId}");
 }

@@ -1,17 +1,17 @@
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
-using MlExperiments.Testing;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
-namespace MlExperiments.Worker.Tests;
+namespace MlExperiments.Testing;
 
 /// <summary>A database, blobs and a model of drawn digits, for real worker processes to train.</summary>
-internal sealed class WorkerStack : IAsyncDisposable
+public sealed class WorkerStack : IAsyncDisposable
 {
     /// <summary>A network that trains a step in about a millisecond.</summary>
     public static readonly TrajectoryParameters Small = new() { LearningRate = 0.003, Layers = 1, Filters = 4, DenseUnits = 16, BatchSize = 16 };
@@ -32,9 +32,10 @@ internal sealed class WorkerStack : IAsyncDisposable
     public Rows Rows { get; }
     public string BlobFolder => BlobFolderIn(_folder);
 
-    public static async Task<WorkerStack> CreateAsync()
+    /// <param name="database">Migrated; a fresh one where null. The stack disposes of it.</param>
+    public static async Task<WorkerStack> CreateAsync(TestDatabase? database = null)
     {
-        var database = await TestDatabase.CreateAsync();
+        database ??= await TestDatabase.CreateAsync();
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", database.ConnectionString)]);
         builder.Services.AddDatabase(builder.Configuration).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning)).AddJobQueue(createTables: true);
@@ -46,11 +47,18 @@ internal sealed class WorkerStack : IAsyncDisposable
 
     public string BlobPath(string hash) => Path.Combine(BlobFolder, hash[..2], hash);
 
-    public ServiceProcess StartWorker(string name, params (string Name, string Value)[] options)
+    /// <param name="options">Members of the worker's options, without their section's name.</param>
+    public ServiceProcess StartWorker(string name, params (string Name, string Value)[] options) => StartWorkerUnder([], name, new Dictionary<string, string?>(), options);
+
+    /// <param name="launcher">See <see cref="ServiceProcess.StartUnder"/>.</param>
+    /// <param name="environment">Variables beside the worker's own, or in their place.</param>
+    public ServiceProcess StartWorkerUnder(
+        IReadOnlyList<string> launcher, string name, IReadOnlyDictionary<string, string?> environment, params (string Name, string Value)[] options)
     {
-        var environment = new Dictionary<string, string?>
+        var settings = new Dictionary<string, string?>
         {
-            ["ConnectionStrings__Database"] = Database.ConnectionString,
+            // The server knows each worker's connections by its name.
+            ["ConnectionStrings__Database"] = new NpgsqlConnectionStringBuilder(Database.ConnectionString) { ApplicationName = name }.ConnectionString,
             ["Blobs__Folder"] = BlobFolder,
             ["Worker__Name"] = name,
             ["Worker__Folder"] = Path.Combine(_folder.FullName, name),
@@ -62,8 +70,10 @@ internal sealed class WorkerStack : IAsyncDisposable
             ["Worker__SweepEvery"] = "00:00:00.5",
         };
         foreach (var (option, value) in options)
-            environment[$"Worker__{option}"] = value;
-        var worker = ServiceProcess.Start("Worker", environment);
+            settings[$"Worker__{option}"] = value;
+        foreach (var (variable, value) in environment)
+            settings[variable] = value;
+        var worker = ServiceProcess.StartUnder(launcher, "Worker", settings);
         _workers.Add(worker);
         return worker;
     }
