@@ -88,7 +88,8 @@ internal sealed class TrainingGround : IAsyncDisposable
             accept);
 
     /// <summary>Waits for the end of all experiments, compares them with the undisturbed run's, and adds the fault to the table.</summary>
-    public async Task EndAsync(string fault, int times)
+    /// <param name="lostBefore">What else is known to be lost.</param>
+    public async Task EndAsync(string fault, int times, int lostBefore = 0)
     {
         var open = await WhenAsync(
             "all experiments to end",
@@ -101,7 +102,7 @@ internal sealed class TrainingGround : IAsyncDisposable
             .Select(experiment => $"{experiment.Status} {KeyOf(experiment)}: {ResultOf(experiment)}, not {results[KeyOf(experiment)]}; {experiment.Error}").ToList();
         var repeated = await Audit.RepeatedAsync(Stack.Database);
         var stale = await Audit.StaleAsync(Stack.Database);
-        Faults.Report(fault, times, lost.Count, repeated + stale.Count);
+        Faults.Report(fault, times, lost.Count + lostBefore, repeated + stale.Count);
         Assert.Multiple(() =>
         {
             Assert.That(experiments, Is.Not.Empty);

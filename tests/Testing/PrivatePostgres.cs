@@ -72,6 +72,8 @@ public sealed class PrivatePostgres : IAsyncDisposable
         var program = AsServer(
             "postgres", "-D", Data, "-p", $"{_port}", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200",
             "-c", "shared_buffers=32MB", "-c", "min_wal_size=32MB", "-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-c", "logging_collector=on", "-c", "log_min_messages=warning");
+        // It says more in its log, below its data.
+        program.RedirectStandardOutput = program.RedirectStandardError = true;
         return Process.Start(program)!;
     }
 

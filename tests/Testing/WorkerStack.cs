@@ -36,10 +36,7 @@ public sealed class WorkerStack : IAsyncDisposable
     public static async Task<WorkerStack> CreateAsync(TestDatabase? database = null)
     {
         database ??= await TestDatabase.CreateAsync();
-        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
-        builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", database.ConnectionString)]);
-        builder.Services.AddDatabase(builder.Configuration).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning)).AddJobQueue(createTables: true);
-        using (var host = builder.Build())
+        using (var host = NewQueue(database))
             await host.Services.GetRequiredService<IJobQueue>().MigrateAsync(CancellationToken.None);
         var folder = Directory.CreateTempSubdirectory("mlexperiments-worker-test-");
         return new WorkerStack(database, folder, await TestModel.AddWithDigitsAsync(database, BlobFolderIn(folder)));
@@ -76,6 +73,25 @@ public sealed class WorkerStack : IAsyncDisposable
         var worker = ServiceProcess.StartUnder(launcher, "Worker", settings);
         _workers.Add(worker);
         return worker;
+    }
+
+    /// <summary>Issues tickets beside those that the sweepers find to be missing.</summary>
+    public async Task EnqueueAsync(int tickets)
+    {
+        using var host = NewQueue(Database);
+        var queue = host.Services.GetRequiredService<IJobQueue>();
+        for (var left = tickets; left > 0; left -= IJobQueue.MaxTicketsPerTransaction)
+        {
+            await using var db = Database.NewContext();
+            await db.TransactAsync(token => queue.EnqueueAsync(db, left, token), CancellationToken.None);
+        }
+    }
+
+    /// <summary>Tickets that no worker has taken yet.</summary>
+    public async Task<int> CountTicketsAsync()
+    {
+        using var host = NewQueue(Database);
+        return await host.Services.GetRequiredService<IJobQueue>().CountWaitingAsync(CancellationToken.None);
     }
 
     public async Task<Experiment> WhenFinalAsync(Guid trajectoryId, int steps)
@@ -116,6 +132,14 @@ public sealed class WorkerStack : IAsyncDisposable
             await worker.DisposeAsync();
         await Database.DisposeAsync();
         _folder.Delete(recursive: true);
+    }
+
+    private static IHost NewQueue(TestDatabase database)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", database.ConnectionString)]);
+        builder.Services.AddDatabase(builder.Configuration).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning)).AddJobQueue(createTables: true);
+        return builder.Build();
     }
 
     private static string BlobFolderIn(DirectoryInfo folder) => Path.Combine(folder.FullName, "blobs");
