@@ -20,7 +20,10 @@ public static partial class FailPoint
     public static void Hit(string name)
     {
         if (Planned is { } planned && planned.Name == name && Interlocked.Increment(ref _hits) == planned.Count)
+        {
+            Console.Error.WriteLine($"The fail point {name} is hit: {planned.Action}");
             Fail(planned.Action);
+        }
     }
 
     private static (string, int, string)? Parse(string? plan)

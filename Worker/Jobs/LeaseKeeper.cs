@@ -51,7 +51,8 @@ internal sealed partial class LeaseKeeper(TrajectoryWriter writer, Claim claim, 
             {
                 using var inTime = new CancellationTokenSource(Remaining(renewed));
                 using var either = CancellationTokenSource.CreateLinkedTokenSource(inTime.Token, _ended.Token);
-                await writer.RenewAsync(claim, progress, metrics, either.Token);
+                // Left to itself when time is up: on a connection that has fallen silent, even giving up takes a minute.
+                await writer.RenewAsync(claim, progress, metrics, either.Token).WaitAsync(either.Token);
                 renewed = asked;
             }
             catch (LeaseLostException lost)
