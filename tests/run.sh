@@ -163,6 +163,10 @@ run_project() {
   PASSED=$((PASSED + passed))
   FAILED=$((FAILED + failed))
   SKIPPED=$((SKIPPED + skipped))
+  if [[ -s $WORK/faults.md ]]; then
+    say "$(<"$WORK/faults.md")"
+    rm "$WORK/faults.md"
+  fi
   say "$name: $passed passed, $failed failed, $skipped skipped in $((SECONDS - started)) s"
 }
 

@@ -39,10 +39,12 @@ public sealed class FolderBlobStore : IBlobStore
         try
         {
             var reference = await WriteAsync(path, content, cancellationToken);
+            FailPoint.Hit("blob.written");
             var target = LocalPath(reference.Hash);
             // A file that is there has the same bytes: to replace it is as good, and leaves no moment for another to remove it.
             File.Move(path, target, overwrite: true);
             renamed = true;
+            FailPoint.Hit("blob.renamed");
             Durable.FlushFolder(Path.GetDirectoryName(target)!);
             return reference;
         }

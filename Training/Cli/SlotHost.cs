@@ -70,7 +70,8 @@ internal sealed class SlotHost(CommandInbox inbox, EventOutput output, Predictor
         {
             // What its sender can mend is told by the message; anything else needs its trace.
             if (error is not (InvalidDataException or IOException)) Console.Error.WriteLine(error);
-            output.Send(new FailedEvent(command.TrajectoryId, error.Message));
+            // That one's message is its type's name.
+            output.Send(new FailedEvent(command.TrajectoryId, error is OutOfMemoryException ? "There was not enough memory for this training." : error.Message));
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using MlExperiments.Shared;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Training.Checkpoints;
 using MlExperiments.Training.Data;
@@ -136,6 +137,7 @@ internal sealed class TrainingRun : IDisposable
         _control.Step++;
         _pointIsDue = _control.Step % _command.EvaluateEvery == 0;
         _trainSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
+        FailPoint.Hit("trainer.step");
     }
 
     // Only here is a training found to have diverged, so that it ends at the same step whatever its milestones are.
@@ -215,6 +217,7 @@ internal sealed class TrainingRun : IDisposable
             Processor = Processor.Name,
             Reproducible = _reproducible,
         }, Tensors);
+        FailPoint.Hit("trainer.checkpoint");
         _checkpointSeconds = _trainSeconds;
         _control.CheckpointRequested = false;
         Report(new CheckpointEvent(_command.TrajectoryId, _control.Step, path, _trainSeconds));

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using MlExperiments.Shared;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using Microsoft.EntityFrameworkCore;
@@ -77,6 +78,7 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
                             .OrderBy(experiment => experiment.TotalSteps).Select(experiment => experiment.TotalSteps).ToList(),
                     })
                     .SingleAsync(token);
+                FailPoint.Hit("claim.open");
                 return new Claim(
                     row.Id,
                     row.Fence,

@@ -16,7 +16,7 @@ internal static partial class Persistence
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(500);
 
     /// <param name="operation">May run several times; the writes of an attempt are fenced, so that a second time changes nothing.</param>
-    /// <param name="stop">Ends the tries: the lease is lost, or the worker's time to drain is over.</param>
+    /// <param name="stop">Ends the tries, also one that doesn't heed it: the lease is lost, or the worker's time to drain is over.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static async Task<T> RetryAsync<T>(Func<CancellationToken, Task<T>> operation, ILogger logger, CancellationToken stop)
     {

@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using MlExperiments.Shared;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
@@ -25,6 +26,7 @@ public sealed partial class TrajectoryRun(
     public async Task RunAsync(Slot slot, TrainerProcess trainer, Claim claim, CancellationToken draining)
     {
         LogClaimed(logger, claim.TrajectoryId, claim.Fence, slot.Number, claim.Milestones[^1]);
+        FailPoint.Hit("claim.taken");
         var report = new AttemptReport();
         using var control = attempts.Begin(claim.TrajectoryId);
         await using var lease = new LeaseKeeper(writer, claim, report, control, () => slot.DropTrainer(trainer), options.Value, logger);
@@ -76,9 +78,11 @@ public sealed partial class TrajectoryRun(
             return;
         }
 
+        FailPoint.Hit("attempt.done");
         await lease.StopAsync(stop);
         await Persistence.RetryAsync(token => StoreReportAsync(claim, report, token), logger, stop);
         await Persistence.RetryAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), logger, stop);
+        FailPoint.Hit("attempt.released");
         LogEnded(logger, claim.TrajectoryId, outcome, report.Step);
     }
 
@@ -175,6 +179,7 @@ public sealed partial class TrajectoryRun(
                         fromStep = begin.Step;
                         report.Reached(begin.Step);
                         await Persistence.RetryAsync(token => writer.StartedAsync(claim, begin.Step, token), logger, stop);
+                        FailPoint.Hit("attempt.started");
                         following.Start();
                         break;
                     case ProgressEvent progress:
@@ -245,10 +250,12 @@ public sealed partial class TrajectoryRun(
             async token =>
             {
                 var weights = await StoreFileAsync(milestone.Weights, token);
+                FailPoint.Hit("milestone.stored");
                 await writer.CompleteMilestoneAsync(claim, fromStep, measured, milestone, weights.Hash, token);
             },
             logger,
             stop);
+        FailPoint.Hit("milestone.completed");
         File.Delete(milestone.Weights);
         LogMilestone(logger, claim.TrajectoryId, milestone.Step, milestone.Accuracy);
     }
@@ -259,6 +266,7 @@ public sealed partial class TrajectoryRun(
             async token =>
             {
                 var blob = await StoreFileAsync(checkpoint.Path, token);
+                FailPoint.Hit("checkpoint.stored");
                 var row = new Checkpoint
                 {
                     TrajectoryId = claim.TrajectoryId,
@@ -275,6 +283,7 @@ public sealed partial class TrajectoryRun(
             },
             logger,
             stop);
+        FailPoint.Hit("checkpoint.recorded");
         File.Delete(checkpoint.Path);
         foreach (var hash in unused)
             await DeleteBlobAsync(hash, stop);

@@ -148,7 +148,7 @@ public sealed class ControlTests
     private async Task<string> NewModelAsync()
     {
         var model = await _stack.CreateModelAsync($"Control {Guid.NewGuid():N}");
-        await _stack.UploadAsync(model, Drawn.Digits(perDigit: 30));
+        await _stack.UploadAsync(model, DrawnDigits.Zip(perDigit: 30));
         return model;
     }
 

@@ -1,4 +1,5 @@
 using MlExperiments.Shared.Imaging;
+using MlExperiments.Testing;
 
 namespace MlExperiments.EndToEnd.Tests;
 
@@ -21,7 +22,7 @@ public sealed class MainJobTests
     public async Task Grid_UploadedTrainedRankedAndPredicted()
     {
         var modelId = await _stack.CreateModelAsync("Drawn digits");
-        var uploaded = await _stack.UploadAsync(modelId, Drawn.Digits(perDigit: 60));
+        var uploaded = await _stack.UploadAsync(modelId, DrawnDigits.Zip(perDigit: 60));
         Assert.That(uploaded.GetProperty("accepted").GetInt32(), Is.EqualTo(600));
 
         object grid = new
@@ -65,7 +66,7 @@ public sealed class MainJobTests
     public async Task Post_ToTheFirstStep_TakesAMoment()
     {
         var modelId = await _stack.CreateModelAsync("First steps");
-        await _stack.UploadAsync(modelId, Drawn.Digits(perDigit: 30));
+        await _stack.UploadAsync(modelId, DrawnDigits.Zip(perDigit: 30));
         List<double> seconds = [];
         for (var round = 0; round < 7; round++)
         {
@@ -90,7 +91,7 @@ public sealed class MainJobTests
     public async Task Drafts_WaitUntilTheyAreAskedFor()
     {
         var modelId = await _stack.CreateModelAsync("Drafts");
-        await _stack.UploadAsync(modelId, Drawn.Digits(perDigit: 20));
+        await _stack.UploadAsync(modelId, DrawnDigits.Zip(perDigit: 20));
         await _stack.PostAsync(
             $"/api/models/{modelId}/experiments",
             new { space = new { learningRate = new[] { 0.003 }, layers = new[] { 1 }, steps = new[] { 20, 40 } }, @fixed = SmallNetwork, start = false });

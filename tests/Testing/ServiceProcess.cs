@@ -1,14 +1,11 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 
 namespace MlExperiments.Testing;
 
 /// <summary>A program of this solution as a process of its own: started, watched, asked to stop, or killed.</summary>
-public sealed partial class ServiceProcess : IAsyncDisposable
+public sealed class ServiceProcess : IAsyncDisposable
 {
-    private const int Terminate = 15;
-
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _output = new();
     private readonly Task _reading;
@@ -40,7 +37,15 @@ public sealed partial class ServiceProcess : IAsyncDisposable
 
     /// <param name="project">Api, Worker or Training: its output of the configuration that the tests were built in.</param>
     public static ServiceProcess Start(string project, IReadOnlyDictionary<string, string?> environment, params string[] arguments) =>
-        StartProgram(project, "dotnet", [Assembly(project), .. arguments], environment);
+        StartUnder([], project, environment, arguments);
+
+    /// <param name="launcher">A program and its arguments that runs another one in its place, for example <c>prlimit --fsize=0</c>.</param>
+    public static ServiceProcess StartUnder(
+        IReadOnlyList<string> launcher, string project, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    {
+        string[] command = [.. launcher, "dotnet", Assembly(project), .. arguments];
+        return StartProgram(project, command[0], command[1..], environment);
+    }
 
     /// <summary>Any other program that a test watches in the same way.</summary>
     /// <param name="name">For messages.</param>
@@ -82,7 +87,7 @@ public sealed partial class ServiceProcess : IAsyncDisposable
     public async Task<int> StopAsync(TimeSpan within)
     {
         if (!_process.HasExited)
-            SendSignal(_process.Id, Terminate);
+            Processes.Signal(_process.Id, Processes.Terminate);
         return await WaitAsync(within);
     }
 
@@ -129,13 +134,4 @@ public sealed partial class ServiceProcess : IAsyncDisposable
                 _output.TryDequeue(out _);
         }
     }
-
-    private static void SendSignal(int processId, int signal)
-    {
-        if (Kill(processId, signal) != 0)
-            throw new InvalidOperationException($"Signal {signal} could not be sent to process {processId} (errno {Marshal.GetLastPInvokeError()}).");
-    }
-
-    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
-    private static partial int Kill(int processId, int signal);
 }

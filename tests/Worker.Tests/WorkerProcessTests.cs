@@ -77,7 +77,7 @@ public sealed class WorkerProcessTests
         var expected = await _stack.WhenFinalAsync(undisturbed.Id, Long);
         var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
         await CheckpointOfAsync(trajectory.Id);
-        var trainers = WorkerStack.ChildrenOf(first.Id);
+        var trainers = Processes.ChildrenOf(first.Id);
 
         await first.KillAsync();
         _stack.StartWorker("second", FrequentCheckpoints);
@@ -94,7 +94,7 @@ public sealed class WorkerProcessTests
             Assert.That(attempts[1].FromStep, Is.GreaterThan(0));
             Assert.That(trainers, Is.Not.Empty);
         });
-        await Eventually.IsTrueAsync("the killed worker's trainers to end", WorkerStack.Patience, () => Task.FromResult(trainers.All(WorkerStack.HasEnded)));
+        await Eventually.IsTrueAsync("the killed worker's trainers to end", WorkerStack.Patience, () => Task.FromResult(trainers.All(Processes.HasEnded)));
     }
 
     [Test]
@@ -237,7 +237,7 @@ public sealed class WorkerProcessTests
         await CheckpointOfAsync(one.Id);
         await CheckpointOfAsync(two.Id);
 
-        using (var trainer = Process.GetProcessById(WorkerStack.ChildrenOf(worker.Id)[0]))
+        using (var trainer = Process.GetProcessById(Processes.ChildrenOf(worker.Id)[0]))
             trainer.Kill();
         var first = await _stack.WhenFinalAsync(one.Id, Long);
         var second = await _stack.WhenFinalAsync(two.Id, Long);

@@ -50,7 +50,7 @@ internal sealed class ContractRelay : IAsyncDisposable
     {
         var relay = new ContractRelay(service);
         await relay._relay.StartAsync();
-        var port = Stack.FreePort();
+        var port = Ports.Free();
         relay._prismAddress = new Uri($"http://127.0.0.1:{port}");
         relay._prism = NodeTools.Start("@stoplight/prism-cli/dist/index.js", "proxy", document, relay.Address.ToString(), "--port", $"{port}");
         await Eventually.IsTrueAsync(

@@ -1,17 +1,17 @@
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
-using MlExperiments.Testing;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 
-namespace MlExperiments.Worker.Tests;
+namespace MlExperiments.Testing;
 
 /// <summary>A database, blobs and a model of drawn digits, for real worker processes to train.</summary>
-internal sealed class WorkerStack : IAsyncDisposable
+public sealed class WorkerStack : IAsyncDisposable
 {
     /// <summary>A network that trains a step in about a millisecond.</summary>
     public static readonly TrajectoryParameters Small = new() { LearningRate = 0.003, Layers = 1, Filters = 4, DenseUnits = 16, BatchSize = 16 };
@@ -39,13 +39,11 @@ internal sealed class WorkerStack : IAsyncDisposable
     /// <summary>How workers that start from now on reach the database.</summary>
     public string WorkersDatabase { get; set; }
 
-    public static async Task<WorkerStack> CreateAsync()
+    /// <param name="database">Migrated; a fresh one where null. The stack disposes of it.</param>
+    public static async Task<WorkerStack> CreateAsync(TestDatabase? database = null)
     {
-        var database = await TestDatabase.CreateAsync();
-        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
-        builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", database.ConnectionString)]);
-        builder.Services.AddDatabase(builder.Configuration).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning)).AddJobQueue(createTables: true);
-        using (var host = builder.Build())
+        database ??= await TestDatabase.CreateAsync();
+        using (var host = NewQueue(database))
             await host.Services.GetRequiredService<IJobQueue>().MigrateAsync(CancellationToken.None);
         var folder = Directory.CreateTempSubdirectory("mlexperiments-worker-test-");
         return new WorkerStack(database, folder, await TestModel.AddWithDigitsAsync(database, BlobFolderIn(folder)));
@@ -53,11 +51,18 @@ internal sealed class WorkerStack : IAsyncDisposable
 
     public string BlobPath(string hash) => Path.Combine(BlobFolder, hash[..2], hash);
 
-    public ServiceProcess StartWorker(string name, params (string Name, string Value)[] options)
+    /// <param name="options">Members of the worker's options, without their section's name.</param>
+    public ServiceProcess StartWorker(string name, params (string Name, string Value)[] options) => StartWorkerUnder([], name, new Dictionary<string, string?>(), options);
+
+    /// <param name="launcher">See <see cref="ServiceProcess.StartUnder"/>.</param>
+    /// <param name="environment">Variables beside the worker's own, or in their place.</param>
+    public ServiceProcess StartWorkerUnder(
+        IReadOnlyList<string> launcher, string name, IReadOnlyDictionary<string, string?> environment, params (string Name, string Value)[] options)
     {
-        var environment = new Dictionary<string, string?>
+        var settings = new Dictionary<string, string?>
         {
-            ["ConnectionStrings__Database"] = WorkersDatabase,
+            // The server knows each worker's connections by its name.
+            ["ConnectionStrings__Database"] = new NpgsqlConnectionStringBuilder(WorkersDatabase) { ApplicationName = name }.ConnectionString,
             ["Blobs__Folder"] = BlobFolder,
             ["Worker__Name"] = name,
             ["Worker__Folder"] = Path.Combine(_folder.FullName, name),
@@ -69,10 +74,31 @@ internal sealed class WorkerStack : IAsyncDisposable
             ["Worker__SweepEvery"] = "00:00:00.5",
         };
         foreach (var (option, value) in options)
-            environment[$"Worker__{option}"] = value;
-        var worker = ServiceProcess.Start("Worker", environment);
+            settings[$"Worker__{option}"] = value;
+        foreach (var (variable, value) in environment)
+            settings[variable] = value;
+        var worker = ServiceProcess.StartUnder(launcher, "Worker", settings);
         _workers.Add(worker);
         return worker;
+    }
+
+    /// <summary>Issues tickets beside those that the sweepers find to be missing.</summary>
+    public async Task EnqueueAsync(int tickets)
+    {
+        using var host = NewQueue(Database);
+        var queue = host.Services.GetRequiredService<IJobQueue>();
+        for (var left = tickets; left > 0; left -= IJobQueue.MaxTicketsPerTransaction)
+        {
+            await using var db = Database.NewContext();
+            await db.TransactAsync(token => queue.EnqueueAsync(db, left, token), CancellationToken.None);
+        }
+    }
+
+    /// <summary>Tickets that no worker has taken yet.</summary>
+    public async Task<int> CountTicketsAsync()
+    {
+        using var host = NewQueue(Database);
+        return await host.Services.GetRequiredService<IJobQueue>().CountWaitingAsync(CancellationToken.None);
     }
 
     public async Task<Experiment> WhenFinalAsync(Guid trajectoryId, int steps)
@@ -129,6 +155,14 @@ internal sealed class WorkerStack : IAsyncDisposable
             await worker.DisposeAsync();
         await Database.DisposeAsync();
         _folder.Delete(recursive: true);
+    }
+
+    private static IHost NewQueue(TestDatabase database)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", database.ConnectionString)]);
+        builder.Services.AddDatabase(builder.Configuration).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning)).AddJobQueue(createTables: true);
+        return builder.Build();
     }
 
     private static string BlobFolderIn(DirectoryInfo folder) => Path.Combine(folder.FullName, "blobs");
