@@ -62,6 +62,10 @@ public sealed class WorkerOptions : IValidatableObject
     /// <summary>How long a stop may take altogether: draining, then what the job queue and the last heartbeat need.</summary>
     public TimeSpan StopWithin => DrainWithin + TimeSpan.FromSeconds(8);
 
+    /// <summary>How long storing what a trainer made, or reading what it needs, is tried before the attempt fails with the reason.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan StoreWithin { get; set; } = TimeSpan.FromMinutes(5);
+
     /// <summary>How long to wait for another worker that packs the same images before they are packed here too.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan PackWait { get; set; } = TimeSpan.FromMinutes(5);

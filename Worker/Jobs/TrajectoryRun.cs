@@ -21,6 +21,8 @@ public sealed partial class TrajectoryRun(
     TimeProvider time,
     ILogger<TrajectoryRun> logger)
 {
+    private readonly Persistence _persistence = new(options.Value.StoreWithin, logger);
+
     /// <summary>Trains until the milestones are measured, the worker drains, the trainer is lost, or the lease is.</summary>
     public async Task RunAsync(Slot slot, TrainerProcess trainer, Claim claim, CancellationToken draining)
     {
@@ -72,13 +74,13 @@ public sealed partial class TrajectoryRun(
             slot.DropTrainer(trainer);
             await lease.StopAsync(stop);
             outcome = exception is TrainerDiedException or TrainerSilentException ? AttemptOutcome.Crashed : AttemptOutcome.Failed;
-            await Persistence.RetryAsync(token => writer.LoseAsync(claim, outcome, report.Step, exception.Message, token), logger, stop);
+            await _persistence.RetryAsync(token => writer.LoseAsync(claim, outcome, report.Step, exception.Message, token), stop);
             return;
         }
 
         await lease.StopAsync(stop);
-        await Persistence.RetryAsync(token => StoreReportAsync(claim, report, token), logger, stop);
-        await Persistence.RetryAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), logger, stop);
+        await _persistence.RetryAsync(token => StoreReportAsync(claim, report, token), stop);
+        await _persistence.RetryAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), stop);
         LogEnded(logger, claim.TrajectoryId, outcome, report.Step);
     }
 
@@ -87,10 +89,10 @@ public sealed partial class TrajectoryRun(
     {
         using var preparing = CancellationTokenSource.CreateLinkedTokenSource(draining, stop);
         var engine = await ReadyAsync(trainer, preparing.Token);
-        var dataSet = await Persistence.RetryAsync(token => dataSets.GetPathAsync(claim.DataSetVersionId, token), logger, preparing.Token);
+        var dataSet = await _persistence.RetryAsync(token => dataSets.GetPathAsync(claim.DataSetVersionId, token), preparing.Token);
 
         // From the newest checkpoint that is not beyond the first milestone; one that is gone or can't be read is passed over for the one before.
-        List<Checkpoint?> starts = [.. await Persistence.RetryAsync(token => CheckpointsAsync(claim, token), logger, preparing.Token), null];
+        List<Checkpoint?> starts = [.. await _persistence.RetryAsync(token => CheckpointsAsync(claim, token), preparing.Token), null];
         foreach (var start in starts)
         {
             string? checkpoint = null;
@@ -126,7 +128,7 @@ public sealed partial class TrajectoryRun(
     {
         try
         {
-            return await Persistence.RetryAsync(token => blobs.GetPathAsync(hash, token), logger, cancellationToken);
+            return await _persistence.RetryAsync(token => blobs.GetPathAsync(hash, token), cancellationToken);
         }
         catch (BlobNotFoundException)
         {
@@ -159,7 +161,7 @@ public sealed partial class TrajectoryRun(
         CancellationToken stop)
     {
         await using var asking = draining.Register(() => _ = StopTrainerAsync(trainer, claim));
-        await using var following = new AttemptControl(writer, trainer, claim, control, logger, stop);
+        await using var following = new AttemptControl(writer, trainer, claim, control, _persistence, logger, stop);
         var started = false;
         var fromStep = 0;
         var measured = new HashSet<int>();
@@ -174,7 +176,7 @@ public sealed partial class TrajectoryRun(
                         started = true;
                         fromStep = begin.Step;
                         report.Reached(begin.Step);
-                        await Persistence.RetryAsync(token => writer.StartedAsync(claim, begin.Step, token), logger, stop);
+                        await _persistence.RetryAsync(token => writer.StartedAsync(claim, begin.Step, token), stop);
                         following.Start();
                         break;
                     case ProgressEvent progress:
@@ -241,13 +243,12 @@ public sealed partial class TrajectoryRun(
 
     private async Task StoreMilestoneAsync(Claim claim, int fromStep, HashSet<int> measured, MilestoneEvent milestone, CancellationToken stop)
     {
-        await Persistence.RetryAsync(
+        await _persistence.RetryAsync(
             async token =>
             {
                 var weights = await StoreFileAsync(milestone.Weights, token);
                 await writer.CompleteMilestoneAsync(claim, fromStep, measured, milestone, weights.Hash, token);
             },
-            logger,
             stop);
         File.Delete(milestone.Weights);
         LogMilestone(logger, claim.TrajectoryId, milestone.Step, milestone.Accuracy);
@@ -255,7 +256,7 @@ public sealed partial class TrajectoryRun(
 
     private async Task StoreCheckpointAsync(Claim claim, ReadyEvent engine, CheckpointEvent checkpoint, CancellationToken stop)
     {
-        var unused = await Persistence.RetryAsync(
+        var unused = await _persistence.RetryAsync(
             async token =>
             {
                 var blob = await StoreFileAsync(checkpoint.Path, token);
@@ -273,7 +274,6 @@ public sealed partial class TrajectoryRun(
                 };
                 return await writer.AddCheckpointAsync(claim, row, token);
             },
-            logger,
             stop);
         File.Delete(checkpoint.Path);
         foreach (var hash in unused)

@@ -229,6 +229,27 @@ public sealed class WorkerProcessTests
     }
 
     [Test]
+    public async Task BlobsThatCanNotBeWritten_FailTheExperimentsWithTheReason()
+    {
+        var first = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        _stack.StartWorker("anna", ("StoreWithin", "00:00:01"));
+        await _stack.WhenFinalAsync(first.Id, 20);
+        // A link to itself: an error that may pass, for those who don't know better.
+        var temporary = Path.Combine(_stack.BlobFolder, "tmp");
+        Directory.Delete(temporary, recursive: true);
+        Directory.CreateSymbolicLink(temporary, temporary);
+
+        var second = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+
+        var experiment = await _stack.WhenFinalAsync(second.Id, 20);
+        Assert.Multiple(() =>
+        {
+            Assert.That(experiment.Error, Does.Contain("3 lost attempts").And.Contain("symbolic links"));
+            Assert.That(_stack.AttemptsAsync(second.Id).Result.Select(attempt => attempt.Outcome), Is.All.EqualTo(AttemptOutcome.Failed));
+        });
+    }
+
+    [Test]
     public async Task KilledTrainer_CostsItsTrajectoryAnAttempt_AndTheNeighbourNothing()
     {
         var worker = _stack.StartWorker("anna", ("Slots", "2"), FrequentCheckpoints);
