@@ -26,6 +26,7 @@ services.AddSingleton(TimeProvider.System);
 services.AddSingleton<WorkerIdentity>();
 services.AddDatabase(builder.Configuration);
 services.AddBlobStore(builder.Configuration);
+services.AddSingleton<ScratchFolder>();
 services.AddSingleton<TrainerProgram>();
 services.AddSingleton<SlotPool>();
 services.AddSingleton<PackedDataSets>();

@@ -17,13 +17,9 @@ public sealed class WorkerOptions : IValidatableObject
 
     /// <summary>
     /// Scratch space: what trainers and packing write before it is stored, in folders of its own that are emptied at start. Not
-    /// shared with another worker; empty takes one in the system's temporary folder.
+    /// shared with another worker; empty takes one in the system's temporary folder. See <see cref="ScratchFolder"/>.
     /// </summary>
     public string Folder { get; set; } = "";
-
-    /// <summary><see cref="Folder"/>, or one of this process in the system's temporary folder.</summary>
-    public string ScratchFolder => Path.GetFullPath(
-        Folder is { Length: > 0 } ? Folder : Path.Combine(Path.GetTempPath(), $"mlexperiments-worker-{Environment.ProcessId}"));
 
     /// <summary>Where trainers train: <c>auto</c> (a GPU where the build can use one), <c>cpu</c> or <c>cuda</c>.</summary>
     [AllowedValues("auto", "cpu", "cuda", ErrorMessage = "Device is auto, cpu or cuda.")]

@@ -22,6 +22,25 @@ public sealed class WorkerProcessTests
     public async Task TearDown() => await _stack.DisposeAsync();
 
     [Test]
+    public async Task Worker_WithoutAFolderOfItsOwn_LeavesNone_AndDeletesWhatTheKilledLeft()
+    {
+        // No process has this number.
+        var abandoned = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), "mlexperiments-worker-99999999", "slot-1"));
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        var worker = _stack.StartWorker("anna", ("Folder", ""));
+        await _stack.WhenFinalAsync(trajectory.Id, 20);
+        var own = Path.Combine(Path.GetTempPath(), $"mlexperiments-worker-{worker.Id}");
+
+        Assert.That(Directory.Exists(own), Is.True);
+        Assert.That(await worker.StopAsync(TimeSpan.FromSeconds(30)), Is.Zero);
+        Assert.Multiple(() =>
+        {
+            Assert.That(Directory.Exists(own), Is.False);
+            Assert.That(abandoned.Parent!.Exists, Is.False);
+        });
+    }
+
+    [Test]
     public async Task Milestones_OfOneTrajectory_EqualSeparateRuns()
     {
         int[] steps = [30, 60, 120];
