@@ -14,7 +14,6 @@ internal static class AttemptEnd
     public static async Task ReleaseAsync(
         ExperimentsDbContext db,
         IJobQueue queue,
-        TimeProvider time,
         Guid trajectoryId,
         long fence,
         AttemptOutcome outcome,
@@ -22,7 +21,7 @@ internal static class AttemptEnd
         string? error,
         CancellationToken cancellationToken)
     {
-        await CloseAsync(db, time, trajectoryId, fence, outcome, step, error, cancellationToken);
+        await CloseAsync(db, trajectoryId, fence, outcome, step, error, cancellationToken);
         await db.Experiments
             .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Running)
             .ExecuteUpdateAsync(set => set.SetProperty(experiment => experiment.Status, ExperimentStatus.Queued), cancellationToken);
@@ -33,7 +32,6 @@ internal static class AttemptEnd
     public static async Task LoseAsync(
         ExperimentsDbContext db,
         IJobQueue queue,
-        TimeProvider time,
         int maxLostAttempts,
         Guid trajectoryId,
         long fence,
@@ -48,12 +46,11 @@ internal static class AttemptEnd
             set => set.SetProperty(trajectory => trajectory.LostAttempts, lost), cancellationToken);
         if (lost < maxLostAttempts)
         {
-            await ReleaseAsync(db, queue, time, trajectoryId, fence, outcome, step, error, cancellationToken);
+            await ReleaseAsync(db, queue, trajectoryId, fence, outcome, step, error, cancellationToken);
             return;
         }
 
-        await CloseAsync(db, time, trajectoryId, fence, outcome, step, error, cancellationToken);
-        var now = time.GetUtcNow();
+        await CloseAsync(db, trajectoryId, fence, outcome, step, error, cancellationToken);
         var reason = ErrorText.Clean($"Given up after {lost} lost attempts in a row. The last one: {error}");
         await db.Experiments
             .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Running)
@@ -61,7 +58,7 @@ internal static class AttemptEnd
                 set => set
                     .SetProperty(experiment => experiment.Status, ExperimentStatus.Failed)
                     .SetProperty(experiment => experiment.Error, reason)
-                    .SetProperty(experiment => experiment.FinishedAt, now),
+                    .SetProperty(experiment => experiment.FinishedAt, experiment => ExperimentsDbContext.Now()),
                 cancellationToken);
         await db.Trajectories.Where(trajectory => trajectory.Id == trajectoryId).ExecuteUpdateAsync(
             set => set.SetProperty(trajectory => trajectory.LostAttempts, 0), cancellationToken);
@@ -70,7 +67,6 @@ internal static class AttemptEnd
 
     private static Task<int> CloseAsync(
         ExperimentsDbContext db,
-        TimeProvider time,
         Guid trajectoryId,
         long fence,
         AttemptOutcome outcome,
@@ -78,7 +74,6 @@ internal static class AttemptEnd
         string? error,
         CancellationToken cancellationToken)
     {
-        var now = time.GetUtcNow();
         var reason = error is null ? null : ErrorText.Clean(error);
         return db.Attempts
             .Where(attempt => attempt.TrajectoryId == trajectoryId && attempt.Fence == fence && attempt.Outcome == null)
@@ -86,7 +81,7 @@ internal static class AttemptEnd
                 set => set
                     .SetProperty(attempt => attempt.Outcome, outcome)
                     .SetProperty(attempt => attempt.ToStep, attempt => step >= attempt.FromStep ? step : attempt.FromStep)
-                    .SetProperty(attempt => attempt.FinishedAt, now)
+                    .SetProperty(attempt => attempt.FinishedAt, attempt => ExperimentsDbContext.Now())
                     .SetProperty(attempt => attempt.Error, reason),
                 cancellationToken);
     }

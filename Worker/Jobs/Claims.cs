@@ -8,7 +8,7 @@ using Microsoft.Extensions.Options;
 namespace MlExperiments.Worker.Jobs;
 
 /// <summary>Takes trajectories for this worker.</summary>
-public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, WorkerIdentity worker, IOptions<WorkerOptions> options, TimeProvider time)
+public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, WorkerIdentity worker, IOptions<WorkerOptions> options)
 {
     private sealed record ClaimedRow(Guid Id, long Fence);
 
@@ -36,24 +36,18 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
                 if (rows is not [var row])
                     return null;
 
-                var now = time.GetUtcNow();
                 await db.Database.ExecuteSqlAsync(
                     $"""
                     UPDATE experiments SET status = 'running', worker = {worker.Name}
                     WHERE trajectory_id = {row.Id} AND status = 'queued' AND (start_at IS NULL OR start_at <= now())
                     """,
                     token);
-                db.Attempts.Add(new Attempt
-                {
-                    TrajectoryId = row.Id,
-                    Fence = row.Fence,
-                    WorkerId = worker.Id,
-                    WorkerName = worker.Name,
-                    FromStep = 0,
-                    StartedAt = now,
-                });
-                await db.SaveChangesAsync(token);
-
+                await db.Database.ExecuteSqlAsync(
+                    $"""
+                    INSERT INTO attempts (id, trajectory_id, fence, worker_id, worker_name, from_step, started_at)
+                    VALUES ({Guid.CreateVersion7()}, {row.Id}, {row.Fence}, {worker.Id}, {worker.Name}, 0, now())
+                    """,
+                    token);
                 var trajectory = await db.Trajectories.AsNoTracking()
                     .Where(candidate => candidate.Id == row.Id)
                     .Select(candidate => new

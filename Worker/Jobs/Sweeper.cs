@@ -65,7 +65,7 @@ public sealed partial class Sweeper(
                 {
                     LogLost(logger, trajectory.Id, trajectory.Fence);
                     await AttemptEnd.LoseAsync(
-                        db, queue, time, options.Value.MaxLostAttempts, trajectory.Id, trajectory.Fence, AttemptOutcome.Lost, trajectory.Step,
+                        db, queue, options.Value.MaxLostAttempts, trajectory.Id, trajectory.Fence, AttemptOutcome.Lost, trajectory.Step,
                         "The worker's lease ran out: it died, was cut off from the database, or its machine stood still.", token);
                 }
 

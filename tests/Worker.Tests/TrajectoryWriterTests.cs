@@ -72,6 +72,23 @@ public sealed class TrajectoryWriterTests
     }
 
     [Test]
+    public async Task Times_AreOfTheClockThatGivesTheLease()
+    {
+        await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var worker = _jobs.NewWorker();
+        await using var db = _jobs.Database.NewContext();
+
+        var claim = await worker.ClaimAsync();
+        Assert.That((await db.Attempts.AsNoTracking().SingleAsync()).StartedAt, Is.EqualTo(await LeasedAtAsync()));
+        await worker.Writer.StartedAsync(claim, 0, CancellationToken.None);
+        Assert.That((await db.Experiments.AsNoTracking().SingleAsync()).StartedAt, Is.EqualTo(await LeasedAtAsync()));
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None);
+        Assert.That((await db.Experiments.AsNoTracking().SingleAsync()).FinishedAt, Is.EqualTo(await LeasedAtAsync()));
+
+        async Task<DateTimeOffset> LeasedAtAsync() => (await db.Trajectories.AsNoTracking().SingleAsync()).LeaseUntil!.Value - _jobs.Options.Lease;
+    }
+
+    [Test]
     public async Task CompleteMilestone_Twice_KeepsTheFirstResult()
     {
         await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
