@@ -45,7 +45,7 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
                 await db.Database.ExecuteSqlAsync(
                     $"""
                     INSERT INTO attempts (id, trajectory_id, fence, worker_id, worker_name, from_step, started_at)
-                    VALUES ({Guid.CreateVersion7()}, {row.Id}, {row.Fence}, {worker.Id}, {worker.Name}, 0, now())
+                    SELECT {Guid.CreateVersion7()}, id, fence, {worker.Id}, {worker.Name}, step, now() FROM trajectories WHERE id = {row.Id}
                     """,
                     token);
                 var trajectory = await db.Trajectories.AsNoTracking()
