@@ -65,6 +65,21 @@ internal static class AttemptEnd
         await GiveBackAsync(db, queue, trajectoryId, cancellationToken);
     }
 
+    /// <summary>Ends the lease, with a new fence so that nobody writes with the old one any more.</summary>
+    public static async Task GiveBackAsync(ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, CancellationToken cancellationToken)
+    {
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            UPDATE trajectories
+            SET status = 'idle', waiting_since = NULL, fence = fence + 1, lease_until = NULL, worker_id = NULL, steps_per_second = 0
+            WHERE id = {trajectoryId}
+            """,
+            cancellationToken);
+        await TrajectorySchedule.RefreshAsync(db, queue, [trajectoryId], cancellationToken);
+        // Those that no step boundary saw any more hold from the last checkpoint on.
+        await Adjustments.ApplyAsync(db, queue, trajectoryId, int.MaxValue, cancellationToken);
+    }
+
     private static Task<int> CloseAsync(
         ExperimentsDbContext db,
         Guid trajectoryId,
@@ -84,20 +99,5 @@ internal static class AttemptEnd
                     .SetProperty(attempt => attempt.FinishedAt, attempt => ExperimentsDbContext.Now())
                     .SetProperty(attempt => attempt.Error, reason),
                 cancellationToken);
-    }
-
-    /// <summary>Ends the lease, with a new fence so that nobody writes with the old one any more.</summary>
-    private static async Task GiveBackAsync(ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, CancellationToken cancellationToken)
-    {
-        await db.Database.ExecuteSqlAsync(
-            $"""
-            UPDATE trajectories
-            SET status = 'idle', waiting_since = NULL, fence = fence + 1, lease_until = NULL, worker_id = NULL, steps_per_second = 0
-            WHERE id = {trajectoryId}
-            """,
-            cancellationToken);
-        await TrajectorySchedule.RefreshAsync(db, queue, [trajectoryId], cancellationToken);
-        // Those that no step boundary saw any more hold from the last checkpoint on.
-        await Adjustments.ApplyAsync(db, queue, trajectoryId, int.MaxValue, cancellationToken);
     }
 }

@@ -2,13 +2,14 @@ using System.Diagnostics;
 using System.Text.Json;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Queue;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
 
 namespace MlExperiments.Worker.Jobs;
 
 /// <summary>Takes trajectories for this worker.</summary>
-public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, WorkerIdentity worker, IOptions<WorkerOptions> options)
+public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, IJobQueue queue, WorkerIdentity worker, IOptions<WorkerOptions> options)
 {
     private sealed record ClaimedRow(Guid Id, long Fence);
 
@@ -23,53 +24,70 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, Wo
         return await db.TransactAsync(
             async token =>
             {
-                var rows = await db.Database.SqlQuery<ClaimedRow>(
-                    $"""
-                    UPDATE trajectories
-                    SET status = 'running', fence = fence + 1, lease_until = now() + {options.Value.Lease}, worker_id = {worker.Id}, waiting_since = NULL
-                    WHERE id = (SELECT id FROM trajectories
-                                WHERE status = 'waiting' AND trainer = ANY ({worker.Trainers}) AND (start_at IS NULL OR start_at <= now())
-                                ORDER BY priority DESC, waiting_since, id
-                                LIMIT 1 FOR UPDATE SKIP LOCKED)
-                    RETURNING id AS "Id", fence AS "Fence"
-                    """).ToListAsync(token);
-                if (rows is not [var row])
-                    return null;
+                while (await TakeAsync(db, token) is { } row)
+                {
+                    if (await BeginAsync(db, row, asked, token) is { } claim)
+                        return claim;
+                    // None of its experiments is due after all: it is set right, and the next one taken.
+                    await AttemptEnd.GiveBackAsync(db, queue, row.Id, token);
+                }
 
-                await db.Database.ExecuteSqlAsync(
-                    $"""
-                    UPDATE experiments SET status = 'running', worker = {worker.Name}
-                    WHERE trajectory_id = {row.Id} AND status = 'queued' AND (start_at IS NULL OR start_at <= now())
-                    """,
-                    token);
-                await db.Database.ExecuteSqlAsync(
-                    $"""
-                    INSERT INTO attempts (id, trajectory_id, fence, worker_id, worker_name, from_step, started_at)
-                    SELECT {Guid.CreateVersion7()}, id, fence, {worker.Id}, {worker.Name}, step, now() FROM trajectories WHERE id = {row.Id}
-                    """,
-                    token);
-                var trajectory = await db.Trajectories.AsNoTracking()
-                    .Where(candidate => candidate.Id == row.Id)
-                    .Select(candidate => new
-                    {
-                        candidate.DataSetVersionId,
-                        candidate.Parameters,
-                        candidate.LostAttempts,
-                        Milestones = candidate.Experiments
-                            .Where(experiment => experiment.Status == ExperimentStatus.Running)
-                            .OrderBy(experiment => experiment.TotalSteps).Select(experiment => experiment.TotalSteps).ToList(),
-                    })
-                    .SingleAsync(token);
-                return new Claim(
-                    row.Id,
-                    row.Fence,
-                    trajectory.DataSetVersionId,
-                    trajectory.Parameters.Deserialize<TrajectoryParameters>(ContractJson.Options)!,
-                    trajectory.Milestones,
-                    trajectory.LostAttempts,
-                    asked);
+                return null;
             },
             cancellationToken);
+    }
+
+    private async Task<ClaimedRow?> TakeAsync(ExperimentsDbContext db, CancellationToken cancellationToken)
+    {
+        var rows = await db.Database.SqlQuery<ClaimedRow>(
+            $"""
+            UPDATE trajectories
+            SET status = 'running', fence = fence + 1, lease_until = now() + {options.Value.Lease}, worker_id = {worker.Id}, waiting_since = NULL
+            WHERE id = (SELECT id FROM trajectories
+                        WHERE status = 'waiting' AND trainer = ANY ({worker.Trainers}) AND (start_at IS NULL OR start_at <= now())
+                        ORDER BY priority DESC, waiting_since, id
+                        LIMIT 1 FOR UPDATE SKIP LOCKED)
+            RETURNING id AS "Id", fence AS "Fence"
+            """).ToListAsync(cancellationToken);
+        return rows is [var row] ? row : null;
+    }
+
+    private async Task<Claim?> BeginAsync(ExperimentsDbContext db, ClaimedRow row, long asked, CancellationToken cancellationToken)
+    {
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            UPDATE experiments SET status = 'running', worker = {worker.Name}
+            WHERE trajectory_id = {row.Id} AND status = 'queued' AND (start_at IS NULL OR start_at <= now())
+            """,
+            cancellationToken);
+        var trajectory = await db.Trajectories.AsNoTracking()
+            .Where(candidate => candidate.Id == row.Id)
+            .Select(candidate => new
+            {
+                candidate.DataSetVersionId,
+                candidate.Parameters,
+                candidate.LostAttempts,
+                Milestones = candidate.Experiments
+                    .Where(experiment => experiment.Status == ExperimentStatus.Running)
+                    .OrderBy(experiment => experiment.TotalSteps).Select(experiment => experiment.TotalSteps).ToList(),
+            })
+            .SingleAsync(cancellationToken);
+        if (trajectory.Milestones.Count == 0)
+            return null;
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            INSERT INTO attempts (id, trajectory_id, fence, worker_id, worker_name, from_step, started_at)
+            SELECT {Guid.CreateVersion7()}, id, fence, {worker.Id}, {worker.Name}, step, now() FROM trajectories WHERE id = {row.Id}
+            """,
+            cancellationToken);
+        return new Claim(
+            row.Id,
+            row.Fence,
+            trajectory.DataSetVersionId,
+            trajectory.Parameters.Deserialize<TrajectoryParameters>(ContractJson.Options)!,
+            trajectory.Milestones,
+            trajectory.LostAttempts,
+            asked);
     }
 }
 

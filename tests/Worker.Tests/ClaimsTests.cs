@@ -69,6 +69,27 @@ public sealed class ClaimsTests
     }
 
     [Test]
+    public async Task Next_WhereNoExperimentIsDue_SetsTheTrajectoryRight_AndTakesTheNext()
+    {
+        var unwanted = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var later = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var due = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        await using var db = _jobs.Database.NewContext();
+        await db.Database.ExecuteSqlAsync($"UPDATE experiments SET status = 'paused' WHERE trajectory_id = {unwanted.Id}");
+        await db.Database.ExecuteSqlAsync($"UPDATE experiments SET start_at = now() + interval '1 hour' WHERE trajectory_id = {later.Id}");
+
+        Assert.That((await _jobs.NewWorker().ClaimAsync()).TrajectoryId, Is.EqualTo(due.Id));
+        Assert.That(await _jobs.NewWorker().Claims.NextAsync(CancellationToken.None), Is.Null);
+        var stored = await db.Trajectories.ToDictionaryAsync(trajectory => trajectory.Id);
+        Assert.Multiple(() =>
+        {
+            Assert.That((stored[unwanted.Id].Status, stored[unwanted.Id].StartAt), Is.EqualTo((TrajectoryStatus.Idle, (DateTimeOffset?)null)));
+            Assert.That((stored[later.Id].Status, stored[later.Id].StartAt), Is.EqualTo((TrajectoryStatus.Waiting, db.Experiments.Single(row => row.TrajectoryId == later.Id).StartAt)));
+            Assert.That(db.Attempts.Select(attempt => attempt.TrajectoryId), Is.EqualTo(new[] { due.Id }));
+        });
+    }
+
+    [Test]
     public async Task Next_FromManyWorkersAtOnce_GivesEachTrajectoryOnce()
     {
         const int trajectories = 12;

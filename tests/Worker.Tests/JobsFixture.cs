@@ -73,7 +73,7 @@ internal sealed class JobsFixture : IAsyncDisposable
                 MaxLostAttempts = fixture.Options.MaxLostAttempts,
             });
             Identity = new WorkerIdentity(options);
-            Claims = new Claims(fixture.Databases, Identity, options);
+            Claims = new Claims(fixture.Databases, fixture.Queue, Identity, options);
             Writer = new TrajectoryWriter(fixture.Databases, fixture.Queue, Identity, options);
         }
 
