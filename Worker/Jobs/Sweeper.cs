@@ -78,7 +78,7 @@ public sealed partial class Sweeper(
                     token);
 
                 var waiting = await db.Trajectories.CountAsync(trajectory => trajectory.Status == TrajectoryStatus.Waiting, token);
-                var missing = waiting - waitingTickets - expired.Count;
+                var missing = Math.Min(waiting - waitingTickets - expired.Count, IJobQueue.MaxTicketsPerTransaction);
                 if (missing > 0)
                 {
                     LogMissing(logger, missing);

@@ -215,7 +215,7 @@ public sealed class TrajectoryWriter(
     private static async Task CompeteAsync(ExperimentsDbContext db, Claim claim, int step, CancellationToken cancellationToken)
     {
         // A statement of its own: one that waited for the lock would still see the experiments as they were before it waited.
-        await db.Database.ExecuteSqlAsync($"SELECT FROM data_set_versions WHERE id = {claim.DataSetVersionId} FOR UPDATE", cancellationToken);
+        await db.Database.ExecuteSqlAsync($"SELECT FROM data_set_versions WHERE id = {claim.DataSetVersionId} FOR NO KEY UPDATE", cancellationToken);
         await db.Database.ExecuteSqlAsync(
             $"""
             UPDATE data_set_versions SET best_experiment_id = (

@@ -143,6 +143,21 @@ public sealed class TrajectoryWriterTests
     }
 
     [Test]
+    public async Task Best_WhileSomebodyGeneratesForTheSameImages_DoesNotWaitForThem()
+    {
+        await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var worker = _jobs.NewWorker();
+        var claim = await worker.ClaimAsync();
+        await using var other = _jobs.Database.NewContext();
+        await using var transaction = await other.Database.BeginTransactionAsync();
+        // As every row does that refers to it.
+        await other.Database.ExecuteSqlAsync($"SELECT FROM data_set_versions WHERE id = {_jobs.Rows.Version.Id} FOR KEY SHARE");
+
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None)
+            .WaitAsync(TimeSpan.FromSeconds(20));
+    }
+
+    [Test]
     public async Task Lose_WithWordsThatPostgreSqlCannotHold_StoresTheRest()
     {
         await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
