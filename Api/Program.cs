@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using MlExperiments.Api.Control;
 using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Images;
 using MlExperiments.Api.Infrastructure;
@@ -33,6 +34,7 @@ try
         .AddPredictions()
         .AddProblems()
         .AddApiJson()
+        .AddIdempotency()
         .AddCompression()
         .AddOpenApi()
         .AddImages();
@@ -49,15 +51,21 @@ try
     app.UseAccessControl();
     app.UseRouting();
     app.UseRequestChecks();
+    app.UseIdempotency();
+    // Again: what the handlers throw becomes an answer before a key keeps it.
+    app.UseProblems();
     app.UseOpenApi();
     app.MapHealth();
     app.MapModels();
     app.MapImages();
     app.MapImageChanges();
     app.MapGenerate();
+    app.MapExperimentLists();
     app.MapExperiments();
+    app.MapControl();
     app.MapStudies();
     app.MapPredictions();
+    app.MapPredictors();
     app.MapWorkers();
     app.MapJobDashboard();
 

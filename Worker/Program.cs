@@ -3,6 +3,7 @@ using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 using MlExperiments.Worker;
 using MlExperiments.Worker.DataSets;
+using MlExperiments.Worker.Housekeeping;
 using MlExperiments.Worker.Jobs;
 using MlExperiments.Worker.Predictions;
 using MlExperiments.Worker.Slots;
@@ -38,6 +39,8 @@ services.AddHostedService<Heartbeat>();
 services.AddHostedService<Sweeper>();
 services.AddHostedService<ControlListener>();
 services.AddHostedService<PredictionAnswerer>();
+services.AddOptions<HousekeepingOptions>().BindConfiguration(HousekeepingOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+services.AddHostedService<Housekeeper>();
 services.AddJobQueue<TicketHandler>(WorkerIdentity.SlotsOf(builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new()));
 services.AddSingleton<StopDeadline>();
 // The host only stops waiting for what hangs, and then hangs itself: the deadline ends it all.

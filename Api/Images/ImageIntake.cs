@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Security.Cryptography;
+using MlExperiments.Api.Infrastructure;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Imaging;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Options;
 using Microsoft.Win32.SafeHandles;
@@ -82,6 +83,31 @@ public sealed class FolderBlobStore : IBlobStore
         if (File.Exists(path))
             File.Delete(path);
         return Task.CompletedTask;
+    }
+
+    public async IAsyncEnumerable<BlobReference> ListAsync(DateTimeOffset before, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        for (var first = 0; first < 256; first++)
+        {
+            // A folder at a time, off the caller's thread: there may be many on a slow disk.
+            var folder = new DirectoryInfo(Path.Combine(_root, first.ToString("x2", CultureInfo.InvariantCulture)));
+            var blobs = await Task.Run(
+                () => folder.EnumerateFiles()
+                    .Where(file => BlobHash.IsValid(file.Name) && file.LastWriteTimeUtc < before.UtcDateTime)
+                    .Select(file => new BlobReference(file.Name, file.Length)).ToList(),
+                cancellationToken);
+            foreach (var blob in blobs)
+                yield return blob;
+        }
+    }
+
+    public Task<bool> DeleteAsync(string hash, DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        var file = new FileInfo(LocalPath(hash));
+        if (!file.Exists || file.LastWriteTimeUtc >= before.UtcDateTime)
+            return Task.FromResult(false);
+        file.Delete();
+        return Task.FromResult(true);
     }
 
     public async Task ProbeAsync(CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
 
 namespace MlExperiments.Shared.Contracts;
 
@@ -57,10 +58,12 @@ public record TrajectoryParameters
     [Range(0, int.MaxValue)]
     public int Seed { get; init; }
 
-    /// <summary>Learning rates that were set while it trained, by step, ascending; null where there are none.</summary>
+    /// <summary>Learning rates that were set while it trained, by step, ascending; left out where there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<LearningRateChange>? LearningRateChanges { get; init; }
 
-    /// <summary>0, or which repetition with the same seed this is: to see whether the same comes out.</summary>
+    /// <summary>Which repetition with the same seed this is, to see whether the same comes out; 0, the first, is left out.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public int Replicate { get; init; }
 
     /// <summary>The same without the steps.</summary>

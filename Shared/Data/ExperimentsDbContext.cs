@@ -17,6 +17,7 @@ public sealed partial class ExperimentsDbContext(DbContextOptions<ExperimentsDbC
     public DbSet<Checkpoint> Checkpoints => Set<Checkpoint>();
     public DbSet<MetricPoint> MetricPoints => Set<MetricPoint>();
     public DbSet<Prediction> Predictions => Set<Prediction>();
+    public DbSet<PredictorChoice> PredictorChoices => Set<PredictorChoice>();
     public DbSet<Worker> Workers => Set<Worker>();
 
     /// <summary>The database's time, in queries: the clocks of several machines would make durations negative.</summary>
@@ -40,6 +41,7 @@ public sealed partial class ExperimentsDbContext(DbContextOptions<ExperimentsDbC
         configurationBuilder.Properties<TrajectoryStatus>().HaveConversion<WordConverter<TrajectoryStatus>>();
         configurationBuilder.Properties<AttemptOutcome>().HaveConversion<WordConverter<AttemptOutcome>>();
         configurationBuilder.Properties<PredictionStatus>().HaveConversion<WordConverter<PredictionStatus>>();
+        configurationBuilder.Properties<PredictorAction>().HaveConversion<WordConverter<PredictorAction>>();
         configurationBuilder.Properties<ImageSplit>().HaveConversion<WordConverter<ImageSplit>>();
     }
 

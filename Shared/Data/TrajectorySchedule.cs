@@ -52,7 +52,9 @@ public static class TrajectorySchedule
             told AS (
                 SELECT pg_notify({ControlChannel.Name}, id::text) FROM refreshed WHERE before = 'running')
             SELECT before = 'idle' AND status = 'waiting' AND (start_at IS NULL OR start_at <= now()) AS "IsNew"
-            FROM refreshed LEFT JOIN (SELECT count(*) FROM told) AS told ON true
+            FROM refreshed CROSS JOIN (SELECT count(*) AS times FROM told) AS told
+            -- Asked for, so that it is carried out.
+            WHERE told.times >= 0
             """).ToListAsync(cancellationToken);
         await queue.EnqueueAsync(db, Math.Min(rows.Count(row => row.IsNew), MaxTickets), cancellationToken);
     }

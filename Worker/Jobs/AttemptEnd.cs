@@ -21,11 +21,12 @@ internal static class AttemptEnd
         string? error,
         CancellationToken cancellationToken)
     {
+        var full = await StudyPlaces.FullAsync(db, trajectoryId, cancellationToken);
         await CloseAsync(db, trajectoryId, fence, outcome, step, error, cancellationToken);
         await db.Experiments
             .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Running)
             .ExecuteUpdateAsync(set => set.SetProperty(experiment => experiment.Status, ExperimentStatus.Queued), cancellationToken);
-        await GiveBackAsync(db, queue, trajectoryId, cancellationToken);
+        await GiveBackAsync(db, queue, trajectoryId, full, cancellationToken);
     }
 
     /// <summary>The same for an attempt that was lost; after too many in a row its experiments fail with the last one's reason.</summary>
@@ -50,6 +51,7 @@ internal static class AttemptEnd
             return;
         }
 
+        var full = await StudyPlaces.FullAsync(db, trajectoryId, cancellationToken);
         await CloseAsync(db, trajectoryId, fence, outcome, step, error, cancellationToken);
         var reason = ErrorText.Clean($"Given up after {lost} lost attempts in a row. The last one: {error}");
         await db.Experiments
@@ -62,11 +64,12 @@ internal static class AttemptEnd
                 cancellationToken);
         await db.Trajectories.Where(trajectory => trajectory.Id == trajectoryId).ExecuteUpdateAsync(
             set => set.SetProperty(trajectory => trajectory.LostAttempts, 0), cancellationToken);
-        await GiveBackAsync(db, queue, trajectoryId, cancellationToken);
+        await GiveBackAsync(db, queue, trajectoryId, full, cancellationToken);
     }
 
     /// <summary>Ends the lease, with a new fence so that nobody writes with the old one any more.</summary>
-    public static async Task GiveBackAsync(ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, CancellationToken cancellationToken)
+    public static async Task GiveBackAsync(
+        ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, List<Guid> full, CancellationToken cancellationToken)
     {
         await db.Database.ExecuteSqlAsync(
             $"""
@@ -78,6 +81,7 @@ internal static class AttemptEnd
         await TrajectorySchedule.RefreshAsync(db, queue, [trajectoryId], cancellationToken);
         // Those that no step boundary saw any more hold from the last checkpoint on.
         await Adjustments.ApplyAsync(db, queue, trajectoryId, int.MaxValue, cancellationToken);
+        await StudyPlaces.TicketAsync(db, queue, full, cancellationToken);
     }
 
     private static Task<int> CloseAsync(

@@ -11,11 +11,14 @@ namespace MlExperiments.Worker.Jobs;
 /// <summary>Takes trajectories for this worker.</summary>
 public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, IJobQueue queue, WorkerIdentity worker, IOptions<WorkerOptions> options)
 {
+    /// <summary>The advisory lock that all claimers agree on.</summary>
+    private const long ClaimLock = 0x4d4c4578_436c6169;
+
     private sealed record ClaimedRow(Guid Id, long Fence);
 
     /// <summary>
-    /// Claims the best waiting trajectory that this worker can train: highest priority, then longest waiting. Null where there is
-    /// none. Two workers never get the same one, and each claim has a higher fence than all before it.
+    /// Claims the best waiting trajectory that this worker can train: highest priority, then longest waiting, of those that a study with
+    /// room asks for. Null where there is none. Two workers never get the same one, and each claim has a higher fence than all before it. A model that is being deleted is left alone.
     /// </summary>
     public async Task<Claim?> NextAsync(CancellationToken cancellationToken)
     {
@@ -24,12 +27,16 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, IJ
         return await db.TransactAsync(
             async token =>
             {
+                // One claim after another: two at once would both take a limited study's last place. Whoever stands still meanwhile, with its
+                // whole machine, is cut off, so that the others go on.
+                await db.Database.ExecuteSqlAsync(
+                    $"SELECT set_config('idle_in_transaction_session_timeout', '10s', true), pg_advisory_xact_lock({ClaimLock})", token);
                 while (await TakeAsync(db, token) is { } row)
                 {
                     if (await BeginAsync(db, row, asked, token) is { } claim)
                         return claim;
                     // None of its experiments is due after all: it is set right, and the next one taken.
-                    await AttemptEnd.GiveBackAsync(db, queue, row.Id, token);
+                    await AttemptEnd.GiveBackAsync(db, queue, row.Id, full: [], token);
                 }
 
                 return null;
@@ -43,10 +50,14 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, IJ
             $"""
             UPDATE trajectories
             SET status = 'running', fence = fence + 1, lease_until = now() + {options.Value.Lease}, worker_id = {worker.Id}, waiting_since = NULL
-            WHERE id = (SELECT id FROM trajectories
-                        WHERE status = 'waiting' AND trainer = ANY ({worker.Trainers}) AND (start_at IS NULL OR start_at <= now())
-                        ORDER BY priority DESC, waiting_since, id
-                        LIMIT 1 FOR UPDATE SKIP LOCKED)
+            WHERE id = (SELECT trajectories.id FROM trajectories JOIN models ON models.id = trajectories.model_id
+                        WHERE status = 'waiting' AND trajectories.trainer = ANY ({worker.Trainers}) AND (start_at IS NULL OR start_at <= now())
+                          AND EXISTS (SELECT FROM experiments
+                                      WHERE experiments.trajectory_id = trajectories.id AND experiments.status = 'queued'
+                                        AND (experiments.start_at IS NULL OR experiments.start_at <= now())
+                                        AND experiments.study_id NOT IN (SELECT id FROM full_studies))
+                        ORDER BY priority DESC, waiting_since, trajectories.id
+                        LIMIT 1 FOR UPDATE OF trajectories SKIP LOCKED FOR KEY SHARE OF models SKIP LOCKED)
             RETURNING id AS "Id", fence AS "Fence"
             """).ToListAsync(cancellationToken);
         return rows is [var row] ? row : null;

@@ -91,6 +91,7 @@ public sealed class TrajectoryWriter(
                     .Where(experiment => experiment.Status == ExperimentStatus.Completed && experiment.TotalSteps < milestone.Step)
                     .Where(experiment => experiment.TotalSteps <= fromStep || measured.Contains(experiment.TotalSteps))
                     .MaxAsync(experiment => experiment.DurationSeconds, token) ?? 0;
+                var full = await StudyPlaces.FullAsync(db, claim.TrajectoryId, token);
                 var before = ExperimentStates.Before(ExperimentStatus.Completed);
                 var completed = await siblings
                     .Where(experiment => experiment.TotalSteps == milestone.Step && before.Contains(experiment.Status))
@@ -112,6 +113,7 @@ public sealed class TrajectoryWriter(
                         token);
                 if (completed > 0)
                     await CompeteAsync(db, claim, milestone.Step, token);
+                await StudyPlaces.TicketAsync(db, queue, full, token);
                 await MadeProgressAsync(db, claim, token);
             },
             cancellationToken);

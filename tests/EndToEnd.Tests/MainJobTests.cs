@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using MlExperiments.Shared.Imaging;
 
 namespace MlExperiments.EndToEnd.Tests;
@@ -22,7 +21,7 @@ public sealed class MainJobTests
     public async Task Grid_UploadedTrainedRankedAndPredicted()
     {
         var modelId = await _stack.CreateModelAsync("Drawn digits");
-        var uploaded = await _stack.UploadAsync(modelId, DrawnDigits(perDigit: 60));
+        var uploaded = await _stack.UploadAsync(modelId, Drawn.Digits(perDigit: 60));
         Assert.That(uploaded.GetProperty("accepted").GetInt32(), Is.EqualTo(600));
 
         object grid = new
@@ -66,7 +65,7 @@ public sealed class MainJobTests
     public async Task Post_ToTheFirstStep_TakesAMoment()
     {
         var modelId = await _stack.CreateModelAsync("First steps");
-        await _stack.UploadAsync(modelId, DrawnDigits(perDigit: 30));
+        await _stack.UploadAsync(modelId, Drawn.Digits(perDigit: 30));
         List<double> seconds = [];
         for (var round = 0; round < 7; round++)
         {
@@ -91,7 +90,7 @@ public sealed class MainJobTests
     public async Task Drafts_WaitUntilTheyAreAskedFor()
     {
         var modelId = await _stack.CreateModelAsync("Drafts");
-        await _stack.UploadAsync(modelId, DrawnDigits(perDigit: 20));
+        await _stack.UploadAsync(modelId, Drawn.Digits(perDigit: 20));
         await _stack.PostAsync(
             $"/api/models/{modelId}/experiments",
             new { space = new { learningRate = new[] { 0.003 }, layers = new[] { 1 }, steps = new[] { 20, 40 } }, @fixed = SmallNetwork, start = false });
@@ -104,24 +103,4 @@ public sealed class MainJobTests
     }
 
     private async Task<string> JobEngineAsync() => (await _stack.GetAsync("/api/about")).GetProperty("jobEngine").GetString()!;
-
-    /// <summary>A zip with a folder for each digit.</summary>
-    private static MemoryStream DrawnDigits(int perDigit)
-    {
-        var stream = new MemoryStream();
-        using (var archive = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true))
-        {
-            for (var digit = 0; digit < 10; digit++)
-            {
-                for (var variant = 0; variant < perDigit; variant++)
-                {
-                    using var entry = archive.CreateEntry($"{digit}/{variant}.png", CompressionLevel.NoCompression).Open();
-                    entry.Write(DigitPainter.PaintPng(digit, variant));
-                }
-            }
-        }
-
-        stream.Position = 0;
-        return stream;
-    }
 }

@@ -63,6 +63,12 @@ internal sealed class Stack : IAsyncDisposable
         return await ReadAsync(response);
     }
 
+    public async Task<JsonElement> PatchAsync(string path, object body)
+    {
+        using var response = await Http.PatchAsync(path, JsonContent.Create(body));
+        return await ReadAsync(response);
+    }
+
     public async Task<string> CreateModelAsync(string name) => (await PostAsync("/api/models", new { name })).GetProperty("id").GetString()!;
 
     public async Task<JsonElement> UploadAsync(string modelId, Stream zip)
@@ -144,7 +150,7 @@ internal sealed class Stack : IAsyncDisposable
         return document.RootElement.Clone();
     }
 
-    private static int FreePort()
+    internal static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();

@@ -39,17 +39,23 @@ public sealed partial class ServiceProcess : IAsyncDisposable
     }
 
     /// <param name="project">Api, Worker or Training: its output of the configuration that the tests were built in.</param>
-    public static ServiceProcess Start(string project, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    public static ServiceProcess Start(string project, IReadOnlyDictionary<string, string?> environment, params string[] arguments) =>
+        StartProgram(project, "dotnet", [Assembly(project), .. arguments], environment);
+
+    /// <summary>Any other program that a test watches in the same way.</summary>
+    /// <param name="name">For messages.</param>
+    public static ServiceProcess StartProgram(
+        string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null)
     {
-        var program = new ProcessStartInfo("dotnet", [Assembly(project), .. arguments])
+        var start = new ProcessStartInfo(program, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var (name, value) in environment)
-            program.Environment[name] = value;
-        return new ServiceProcess(project, Process.Start(program)!);
+        foreach (var (variable, value) in environment ?? new Dictionary<string, string?>())
+            start.Environment[variable] = value;
+        return new ServiceProcess(name, Process.Start(start)!);
     }
 
     public static string Assembly(string project)
@@ -87,13 +93,14 @@ public sealed partial class ServiceProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
-    /// <returns>The exit code.</returns>
+    /// <returns>The exit code, when all of the output is there.</returns>
     public async Task<int> WaitAsync(TimeSpan within)
     {
         using var timeout = new CancellationTokenSource(within);
         try
         {
             await _process.WaitForExitAsync(timeout.Token);
+            await _reading.WaitAsync(timeout.Token);
         }
         catch (OperationCanceledException)
         {

@@ -301,7 +301,7 @@ public sealed class TrajectoryWriterTests
         Assert.That(db.Experiments.Single().Status, Is.EqualTo(ExperimentStatus.Queued));
     }
 
-    private static MilestoneEvent Milestone(Claim claim, int step, double accuracy) =>
+    internal static MilestoneEvent Milestone(Claim claim, int step, double accuracy) =>
         new(claim.TrajectoryId, step, accuracy, 0.5, 0.05, null, false, "weights", Rows.Hash($"{step} {accuracy}"), step / 100.0, true);
 
     private static Checkpoint NewCheckpoint(Claim claim, int step) => new()
