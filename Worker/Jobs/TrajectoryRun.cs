@@ -88,7 +88,7 @@ public sealed partial class TrajectoryRun(
         Slot slot, TrainerProcess trainer, Claim claim, AttemptReport report, ControlSignal control, CancellationToken draining, CancellationToken stop)
     {
         using var preparing = CancellationTokenSource.CreateLinkedTokenSource(draining, stop);
-        var engine = await ReadyAsync(trainer, preparing.Token);
+        var engine = await InTimeAsync(trainer.Ready, "was not ready", preparing.Token);
         var dataSet = await _persistence.RetryAsync(token => dataSets.GetPathAsync(claim.DataSetVersionId, token), preparing.Token);
 
         // From the newest checkpoint that is not beyond the first milestone; one that is gone or can't be read is passed over for the one before.
@@ -115,7 +115,7 @@ public sealed partial class TrajectoryRun(
                 slot.Folder,
                 options.Value.EvaluateEvery,
                 options.Value.CheckpointEvery.TotalSeconds);
-            var events = await trainer.TrainAsync(command, preparing.Token);
+            var events = await InTimeAsync(trainer.TrainAsync(command, preparing.Token), "had not taken its command", preparing.Token);
             var ended = await FollowAsync(trainer, engine, events, claim, start, report, control, draining, stop);
             if (ended is not null)
                 return ended.Value;
@@ -136,15 +136,15 @@ public sealed partial class TrajectoryRun(
         }
     }
 
-    private async Task<ReadyEvent> ReadyAsync(TrainerProcess trainer, CancellationToken cancellationToken)
+    private async Task<T> InTimeAsync<T>(Task<T> done, string otherwise, CancellationToken cancellationToken)
     {
         try
         {
-            return await trainer.Ready.WaitAsync(options.Value.TrainerSilence, cancellationToken);
+            return await done.WaitAsync(options.Value.TrainerSilence, cancellationToken);
         }
         catch (TimeoutException)
         {
-            throw new TrainerSilentException($"The trainer was not ready after {options.Value.TrainerSilence.TotalSeconds:0} s.");
+            throw new TrainerSilentException($"The trainer {otherwise} after {options.Value.TrainerSilence.TotalSeconds:0} s.");
         }
     }
 

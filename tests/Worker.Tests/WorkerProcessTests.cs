@@ -310,6 +310,23 @@ public sealed class WorkerProcessTests
     }
 
     [Test]
+    public async Task TrainerThatTakesNoCommand_FailsItsExperimentsWithTheReason()
+    {
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [10]);
+        // More milestones than a pipe holds.
+        await using (var db = _stack.Database.NewContext())
+            await db.Database.ExecuteSqlAsync(
+                $"""
+                INSERT INTO experiments (id, model_id, study_id, trajectory_id, number, name, status, parameters, fingerprint, total_steps, priority, diverged, reproducible, created_at)
+                SELECT gen_random_uuid(), model_id, study_id, trajectory_id, 1000 + n, name, status, parameters, lpad(n::text, 64, '0'), 1000000 + n, 0, false, false, now()
+                FROM experiments, generate_series(1, 10000) AS n WHERE trajectory_id = {trajectory.Id}
+                """);
+        _stack.StartWorker("anna", [.. WorkerStack.ShellTrainer($"{WorkerStack.SayReady}; sleep 1000"), ("TrainerSilence", "00:00:01"), ("MaxLostAttempts", "1")]);
+
+        Assert.That((await _stack.WhenFinalAsync(trajectory.Id, 10)).Error, Does.Contain("had not taken its command"));
+    }
+
+    [Test]
     public async Task WorkerWhoseTrainersCannotStart_RefusesToStart_AndSpoilsNoAttempt()
     {
         var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [10]);
