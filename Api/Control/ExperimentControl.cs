@@ -55,6 +55,7 @@ internal sealed class ExperimentControl(ExperimentsDbContext db, IJobQueue queue
     private async Task<int> ChangeAsync(ControlAction action, Guid[] ids, CancellationToken cancellationToken)
     {
         var trajectories = await LockAsync(ids, cancellationToken);
+        var full = await StudyPlaces.FullAsync(db, trajectories, cancellationToken);
         await using var changing = TrajectoryQueue.Command(
             db,
             """
@@ -77,6 +78,7 @@ internal sealed class ExperimentControl(ExperimentsDbContext db, IJobQueue queue
             await TrajectoryQueue.WakeAsync(db, queue, trajectories, cancellationToken);
         else
             await TrajectorySchedule.RefreshAsync(db, queue, trajectories, cancellationToken);
+        await StudyPlaces.TicketAsync(db, queue, full, cancellationToken);
         return changed;
     }
 

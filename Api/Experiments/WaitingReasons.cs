@@ -41,12 +41,14 @@ internal sealed class WaitingReasons
                   AND (NOT EXISTS (SELECT FROM full_studies)
                        OR EXISTS (SELECT FROM experiments
                                   WHERE experiments.trajectory_id = trajectories.id AND experiments.status = 'queued'
+                                    AND (experiments.start_at IS NULL OR experiments.start_at <= now())
                                     AND experiments.study_id NOT IN (SELECT id FROM full_studies)))
                 ORDER BY priority DESC, waiting_since, id LIMIT {MaxAhead + 1}),
             line AS (SELECT id, (row_number() OVER (PARTITION BY trainer ORDER BY priority DESC, waiting_since, id) - 1)::int AS ahead FROM first)
             SELECT trajectories.id, trainer, ahead,
                    NOT EXISTS (SELECT FROM experiments
                                WHERE experiments.trajectory_id = trajectories.id AND experiments.status = 'queued'
+                                 AND (experiments.start_at IS NULL OR experiments.start_at <= now())
                                  AND experiments.study_id NOT IN (SELECT id FROM full_studies)) AS "IsLimited"
             FROM trajectories LEFT JOIN line USING (id)
             WHERE id = ANY ({trajectories}) AND status = 'waiting'

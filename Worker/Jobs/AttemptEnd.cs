@@ -21,7 +21,7 @@ internal static class AttemptEnd
         string? error,
         CancellationToken cancellationToken)
     {
-        var full = await StudyPlaces.FullAsync(db, trajectoryId, cancellationToken);
+        var full = await StudyPlaces.FullAsync(db, [trajectoryId], cancellationToken);
         await CloseAsync(db, trajectoryId, fence, outcome, step, error, cancellationToken);
         await db.Experiments
             .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Running)
@@ -51,7 +51,7 @@ internal static class AttemptEnd
             return;
         }
 
-        var full = await StudyPlaces.FullAsync(db, trajectoryId, cancellationToken);
+        var full = await StudyPlaces.FullAsync(db, [trajectoryId], cancellationToken);
         await CloseAsync(db, trajectoryId, fence, outcome, step, error, cancellationToken);
         var reason = ErrorText.Clean($"Given up after {lost} lost attempts in a row. The last one: {error}");
         await db.Experiments

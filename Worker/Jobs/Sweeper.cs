@@ -87,6 +87,7 @@ public sealed partial class Sweeper(
                         WHERE status = 'waiting' AND (start_at IS NULL OR start_at <= now())
                           AND EXISTS (SELECT FROM experiments
                                       WHERE experiments.trajectory_id = trajectories.id AND experiments.status = 'queued'
+                                        AND (experiments.start_at IS NULL OR experiments.start_at <= now())
                                         AND experiments.study_id NOT IN (SELECT id FROM full_studies))
                         LIMIT {enough}) AS claimable
                     """).SingleAsync(token);

@@ -91,7 +91,7 @@ public sealed class TrajectoryWriter(
                     .Where(experiment => experiment.Status == ExperimentStatus.Completed && experiment.TotalSteps < milestone.Step)
                     .Where(experiment => experiment.TotalSteps <= fromStep || measured.Contains(experiment.TotalSteps))
                     .MaxAsync(experiment => experiment.DurationSeconds, token) ?? 0;
-                var full = await StudyPlaces.FullAsync(db, claim.TrajectoryId, token);
+                var full = await StudyPlaces.FullAsync(db, [claim.TrajectoryId], token);
                 var before = ExperimentStates.Before(ExperimentStatus.Completed);
                 var completed = await siblings
                     .Where(experiment => experiment.TotalSteps == milestone.Step && before.Contains(experiment.Status))

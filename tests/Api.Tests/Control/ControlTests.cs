@@ -266,6 +266,22 @@ public sealed class ControlTests : ApiFixture
         await InvalidAsync(await Client.PatchAsync($"/api/experiments/{_ids[0]}", content), field);
     }
 
+    [TestCase("pause")]
+    [TestCase("cancel")]
+    public async Task Action_ThatFreesAPlaceOfAFullStudy_WakesAWorkerForItsOtherTrajectory(string action)
+    {
+        var queue = Services.GetRequiredService<IJobQueue>();
+        await Database.ExecuteAsync("UPDATE studies SET running_limit = 1 WHERE id = $1", _study);
+        await TakeAsync(_ids[0], step: 10);
+        var before = await queue.CountWaitingAsync(CancellationToken.None);
+
+        await ControlAsync($"/api/experiments/{action}", new { ids = _ids[..2] });
+        Assert.That(await queue.CountWaitingAsync(CancellationToken.None), Is.EqualTo(before), "the third one still takes the place");
+        await ControlAsync($"/api/experiments/{action}", new { ids = _ids[2..3] });
+
+        Assert.That(await queue.CountWaitingAsync(CancellationToken.None), Is.EqualTo(before + 1));
+    }
+
     private async Task<JsonElement> ControlAsync(string path, object? body = null)
     {
         var response = body is null ? await Client.PostAsync(path, null) : await Client.PostAsJsonAsync(path, body);

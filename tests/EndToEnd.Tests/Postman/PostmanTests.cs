@@ -5,7 +5,10 @@ namespace MlExperiments.EndToEnd.Tests.Postman;
 public sealed class PostmanTests
 {
     /// <summary>Prism takes a form's field for one text, never for the list of files that the document says.</summary>
-    private static readonly Violation FilesOfAForm = new("request.body.files", "Request body property files must be array");
+    private static readonly Violation[] FilesOfAForm =
+    [
+        new("request.body.files", "Request body property files must be array"), new("request.body.image", "Request body property image must be array"),
+    ];
 
     [Test]
     public async Task Collection_RunTwice_PassesAndKeepsTheContract()
@@ -42,7 +45,7 @@ public sealed class PostmanTests
 
     /// <summary>What the service takes must be as the document says, and what it answers, always.</summary>
     private static IEnumerable<string> Breaches(Exchange exchange) => exchange.Found
-        .Where(violation => !violation.IsOfRequest || (exchange.Answer!.Status < 400 && violation != FilesOfAForm))
+        .Where(violation => !violation.IsOfRequest || (exchange.Answer!.Status < 400 && !FilesOfAForm.Contains(violation)))
         .Select(violation => $"{exchange} ({exchange.Answer!.Status}): {violation.Location}: {violation.Message}");
 
     private static async Task<string> DocumentAsync()

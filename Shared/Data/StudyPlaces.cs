@@ -1,24 +1,25 @@
-using MlExperiments.Shared.Data;
-using MlExperiments.Shared.Queue;
 using Microsoft.EntityFrameworkCore;
+using MlExperiments.Shared.Queue;
 
-namespace MlExperiments.Worker.Jobs;
+namespace MlExperiments.Shared.Data;
 
 /// <summary>
 /// Places of limited studies. The tickets of a study's other trajectories found it full and are gone, so whoever gives a place back issues one;
 /// where the study was not full, its tickets still wait for a slot.
 /// </summary>
-internal static class StudyPlaces
+public static class StudyPlaces
 {
-    /// <summary>The studies that are full and of which this running trajectory takes a place: asked before a change.</summary>
-    public static Task<List<Guid>> FullAsync(ExperimentsDbContext db, Guid trajectoryId, CancellationToken cancellationToken) =>
+    /// <summary>The studies that are full and of which one of these trajectories takes a place: asked before a change.</summary>
+    public static Task<List<Guid>> FullAsync(ExperimentsDbContext db, Guid[] trajectoryIds, CancellationToken cancellationToken) =>
         db.Database.SqlQuery<Guid>(
             $"""
-            SELECT DISTINCT study_id AS "Value" FROM experiments
-            WHERE trajectory_id = {trajectoryId} AND status IN ('queued', 'running') AND study_id IN (SELECT id FROM full_studies)
+            SELECT DISTINCT study_id AS "Value" FROM experiments JOIN trajectories ON trajectories.id = experiments.trajectory_id
+            WHERE trajectories.id = ANY ({trajectoryIds}) AND trajectories.status = 'running'
+              AND experiments.status IN ('queued', 'running') AND study_id IN (SELECT id FROM full_studies)
             """).ToListAsync(cancellationToken);
 
     /// <summary>Issues a ticket for each of them that has room now, and something to train.</summary>
+    /// <param name="full">Those that were full before.</param>
     public static async Task TicketAsync(ExperimentsDbContext db, IJobQueue queue, List<Guid> full, CancellationToken cancellationToken)
     {
         if (full.Count == 0)
