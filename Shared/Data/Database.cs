@@ -110,7 +110,16 @@ public static class Database
             throw new InvalidOperationException(
                 $"There is no database to connect to: set ConnectionStrings__{ConnectionName}, for example to \"Host=127.0.0.1;Database=mlexperiments;Username=mlexperiments\".");
 
-        var settings = new NpgsqlConnectionStringBuilder(connectionString);
+        NpgsqlConnectionStringBuilder settings;
+        try
+        {
+            settings = new NpgsqlConnectionStringBuilder(connectionString);
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException)
+        {
+            throw new InvalidOperationException($"ConnectionStrings__{ConnectionName} is no connection string: {exception.Message}", exception);
+        }
+
         if (string.IsNullOrEmpty(settings.Options))
             settings.Options = SilentClients;
         // A Unix domain socket has no such setting, and no silence.

@@ -20,8 +20,12 @@ public sealed partial class ExperimentsDbContext(DbContextOptions<ExperimentsDbC
     public DbSet<PredictorChoice> PredictorChoices => Set<PredictorChoice>();
     public DbSet<Worker> Workers => Set<Worker>();
 
+    /// <summary>The database's time, in queries: the clocks of several machines would make durations negative.</summary>
+    public static DateTimeOffset Now() => throw new InvalidOperationException($"{nameof(Now)} is for queries.");
+
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
+        modelBuilder.HasDbFunction(() => Now()).HasName("now").IsBuiltIn();
         modelBuilder.ApplyConfigurationsFromAssembly(typeof(ExperimentsDbContext).Assembly);
         foreach (var property in modelBuilder.Model.GetEntityTypes().SelectMany(entity => entity.GetProperties()))
         {

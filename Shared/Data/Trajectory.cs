@@ -101,7 +101,9 @@ public sealed class Attempt : IEntityTypeConfiguration<Attempt>
     /// <summary>Name of the worker, kept when its row is gone.</summary>
     public required string WorkerName { get; init; }
 
+    /// <summary>The step that it went on from; until it begins, the one that the attempt before had reached.</summary>
     public required int FromStep { get; set; }
+
     public int? ToStep { get; set; }
     public required DateTimeOffset StartedAt { get; init; }
     public DateTimeOffset? FinishedAt { get; set; }

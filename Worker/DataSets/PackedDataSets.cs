@@ -17,6 +17,7 @@ public sealed partial class PackedDataSets(
     IDbContextFactory<ExperimentsDbContext> databases,
     IConfiguration configuration,
     IBlobStore blobs,
+    ScratchFolder scratch,
     IOptions<WorkerOptions> options,
     ILogger<PackedDataSets> logger) : IDisposable
 {
@@ -24,7 +25,7 @@ public sealed partial class PackedDataSets(
 
     private readonly SemaphoreSlim _packing = new(1);
 
-    private string Folder => Path.Combine(options.Value.ScratchFolder, "data-sets");
+    private string Folder => Path.Combine(scratch.Path, "data-sets");
 
     /// <summary>Removes what a worker left that was killed while it packed.</summary>
     public void EmptyFolder()

@@ -6,7 +6,7 @@ namespace MlExperiments.Worker.Jobs;
 
 /// <summary>Tells an attempt's trainer what is wanted whenever that changes: other milestones, a checkpoint to adjust from, or nothing more.</summary>
 internal sealed partial class AttemptControl(
-    TrajectoryWriter writer, TrainerProcess trainer, Claim claim, ControlSignal control, ILogger logger, CancellationToken stop) : IAsyncDisposable
+    TrajectoryWriter writer, TrainerProcess trainer, Claim claim, ControlSignal control, Persistence persistence, ILogger logger, CancellationToken stop) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
     private Task _following = Task.CompletedTask;
@@ -33,7 +33,7 @@ internal sealed partial class AttemptControl(
             while (true)
             {
                 await control.WaitAsync(_ended.Token);
-                var wanted = await Persistence.RetryAsync(token => writer.ReadWantedAsync(claim, token), logger, _ended.Token);
+                var wanted = await persistence.RetryAsync(token => writer.ReadWantedAsync(claim, token), _ended.Token);
                 if (!wanted.Steps.SequenceEqual(told))
                     await trainer.SendAsync(new MilestonesCommand(claim.TrajectoryId, wanted.Steps), _ended.Token);
                 told = wanted.Steps;

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Diagnostics;
 using System.Transactions;
 using MlExperiments.Shared.Blobs;
 using Microsoft.EntityFrameworkCore;
@@ -9,24 +10,26 @@ namespace MlExperiments.Worker.Jobs;
 
 /// <summary>
 /// Tries what needs the database or the blobs until it succeeds: one that is away for a moment costs no attempt. One that takes
-/// everything and answers nothing holds nobody up.
+/// everything and answers nothing holds nobody up, and one that stays away is given up.
 /// </summary>
-internal static partial class Persistence
+internal sealed partial class Persistence(TimeSpan giveUpAfter, ILogger logger)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(500);
 
     /// <param name="operation">May run several times; the writes of an attempt are fenced, so that a second time changes nothing.</param>
     /// <param name="stop">Ends the tries, also one that doesn't heed it: the lease is lost, or the worker's time to drain is over.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static async Task<T> RetryAsync<T>(Func<CancellationToken, Task<T>> operation, ILogger logger, CancellationToken stop)
+    /// <exception cref="Exception">What the last try threw, where another one would be of no use or it was tried for too long.</exception>
+    public async Task<T> RetryAsync<T>(Func<CancellationToken, Task<T>> operation, CancellationToken stop)
     {
+        var began = Stopwatch.GetTimestamp();
         while (true)
         {
             try
             {
                 return await UntilAsync(operation, stop);
             }
-            catch (Exception exception) when (MayPass(exception))
+            catch (Exception exception) when (MayPass(exception) && Stopwatch.GetElapsedTime(began) < giveUpAfter)
             {
                 LogFailed(logger, exception.Message);
             }
@@ -36,14 +39,13 @@ internal static partial class Persistence
     }
 
     /// <inheritdoc cref="RetryAsync{T}"/>
-    public static Task RetryAsync(Func<CancellationToken, Task> operation, ILogger logger, CancellationToken stop) =>
+    public Task RetryAsync(Func<CancellationToken, Task> operation, CancellationToken stop) =>
         RetryAsync(
             async token =>
             {
                 await operation(token);
                 return true;
             },
-            logger,
             stop);
 
     /// <summary>

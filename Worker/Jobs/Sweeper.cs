@@ -65,7 +65,7 @@ public sealed partial class Sweeper(
                 {
                     LogLost(logger, trajectory.Id, trajectory.Fence);
                     await AttemptEnd.LoseAsync(
-                        db, queue, time, options.Value.MaxLostAttempts, trajectory.Id, trajectory.Fence, AttemptOutcome.Lost, trajectory.Step,
+                        db, queue, options.Value.MaxLostAttempts, trajectory.Id, trajectory.Fence, AttemptOutcome.Lost, trajectory.Step,
                         "The worker's lease ran out: it died, was cut off from the database, or its machine stood still.", token);
                 }
 
@@ -91,7 +91,7 @@ public sealed partial class Sweeper(
                                         AND experiments.study_id NOT IN (SELECT id FROM full_studies))
                         LIMIT {enough}) AS claimable
                     """).SingleAsync(token);
-                var missing = waiting - waitingTickets - expired.Count - unseen.Length;
+                var missing = Math.Min(waiting - waitingTickets - expired.Count - unseen.Length, IJobQueue.MaxTicketsPerTransaction);
                 if (missing > 0)
                 {
                     LogMissing(logger, missing);

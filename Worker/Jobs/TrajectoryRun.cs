@@ -22,6 +22,8 @@ public sealed partial class TrajectoryRun(
     TimeProvider time,
     ILogger<TrajectoryRun> logger)
 {
+    private readonly Persistence _persistence = new(options.Value.StoreWithin, logger);
+
     /// <summary>Trains until the milestones are measured, the worker drains, the trainer is lost, or the lease is.</summary>
     public async Task RunAsync(Slot slot, TrainerProcess trainer, Claim claim, CancellationToken draining)
     {
@@ -74,14 +76,14 @@ public sealed partial class TrajectoryRun(
             slot.DropTrainer(trainer);
             await lease.StopAsync(stop);
             outcome = exception is TrainerDiedException or TrainerSilentException ? AttemptOutcome.Crashed : AttemptOutcome.Failed;
-            await Persistence.RetryAsync(token => writer.LoseAsync(claim, outcome, report.Step, exception.Message, token), logger, stop);
+            await _persistence.RetryAsync(token => writer.LoseAsync(claim, outcome, report.Step, exception.Message, token), stop);
             return;
         }
 
         FailPoint.Hit("attempt.done");
         await lease.StopAsync(stop);
-        await Persistence.RetryAsync(token => StoreReportAsync(claim, report, token), logger, stop);
-        await Persistence.RetryAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), logger, stop);
+        await _persistence.RetryAsync(token => StoreReportAsync(claim, report, token), stop);
+        await _persistence.RetryAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), stop);
         FailPoint.Hit("attempt.released");
         LogEnded(logger, claim.TrajectoryId, outcome, report.Step);
     }
@@ -90,11 +92,11 @@ public sealed partial class TrajectoryRun(
         Slot slot, TrainerProcess trainer, Claim claim, AttemptReport report, ControlSignal control, CancellationToken draining, CancellationToken stop)
     {
         using var preparing = CancellationTokenSource.CreateLinkedTokenSource(draining, stop);
-        var engine = await ReadyAsync(trainer, preparing.Token);
-        var dataSet = await Persistence.RetryAsync(token => dataSets.GetPathAsync(claim.DataSetVersionId, token), logger, preparing.Token);
+        var engine = await InTimeAsync(trainer.Ready, "was not ready", preparing.Token);
+        var dataSet = await _persistence.RetryAsync(token => dataSets.GetPathAsync(claim.DataSetVersionId, token), preparing.Token);
 
         // From the newest checkpoint that is not beyond the first milestone; one that is gone or can't be read is passed over for the one before.
-        List<Checkpoint?> starts = [.. await Persistence.RetryAsync(token => CheckpointsAsync(claim, token), logger, preparing.Token), null];
+        List<Checkpoint?> starts = [.. await _persistence.RetryAsync(token => CheckpointsAsync(claim, token), preparing.Token), null];
         foreach (var start in starts)
         {
             string? checkpoint = null;
@@ -117,7 +119,7 @@ public sealed partial class TrajectoryRun(
                 slot.Folder,
                 options.Value.EvaluateEvery,
                 options.Value.CheckpointEvery.TotalSeconds);
-            var events = await trainer.TrainAsync(command, preparing.Token);
+            var events = await InTimeAsync(trainer.TrainAsync(command, preparing.Token), "had not taken its command", preparing.Token);
             var ended = await FollowAsync(trainer, engine, events, claim, start, report, control, draining, stop);
             if (ended is not null)
                 return ended.Value;
@@ -130,7 +132,7 @@ public sealed partial class TrajectoryRun(
     {
         try
         {
-            return await Persistence.RetryAsync(token => blobs.GetPathAsync(hash, token), logger, cancellationToken);
+            return await _persistence.RetryAsync(token => blobs.GetPathAsync(hash, token), cancellationToken);
         }
         catch (BlobNotFoundException)
         {
@@ -138,15 +140,15 @@ public sealed partial class TrajectoryRun(
         }
     }
 
-    private async Task<ReadyEvent> ReadyAsync(TrainerProcess trainer, CancellationToken cancellationToken)
+    private async Task<T> InTimeAsync<T>(Task<T> done, string otherwise, CancellationToken cancellationToken)
     {
         try
         {
-            return await trainer.Ready.WaitAsync(options.Value.TrainerSilence, cancellationToken);
+            return await done.WaitAsync(options.Value.TrainerSilence, cancellationToken);
         }
         catch (TimeoutException)
         {
-            throw new TrainerSilentException($"The trainer was not ready after {options.Value.TrainerSilence.TotalSeconds:0} s.");
+            throw new TrainerSilentException($"The trainer {otherwise} after {options.Value.TrainerSilence.TotalSeconds:0} s.");
         }
     }
 
@@ -163,7 +165,7 @@ public sealed partial class TrajectoryRun(
         CancellationToken stop)
     {
         await using var asking = draining.Register(() => _ = StopTrainerAsync(trainer, claim));
-        await using var following = new AttemptControl(writer, trainer, claim, control, logger, stop);
+        await using var following = new AttemptControl(writer, trainer, claim, control, _persistence, logger, stop);
         var started = false;
         var fromStep = 0;
         var measured = new HashSet<int>();
@@ -178,7 +180,7 @@ public sealed partial class TrajectoryRun(
                         started = true;
                         fromStep = begin.Step;
                         report.Reached(begin.Step);
-                        await Persistence.RetryAsync(token => writer.StartedAsync(claim, begin.Step, token), logger, stop);
+                        await _persistence.RetryAsync(token => writer.StartedAsync(claim, begin.Step, token), stop);
                         FailPoint.Hit("attempt.started");
                         following.Start();
                         break;
@@ -246,14 +248,13 @@ public sealed partial class TrajectoryRun(
 
     private async Task StoreMilestoneAsync(Claim claim, int fromStep, HashSet<int> measured, MilestoneEvent milestone, CancellationToken stop)
     {
-        await Persistence.RetryAsync(
+        await _persistence.RetryAsync(
             async token =>
             {
                 var weights = await StoreFileAsync(milestone.Weights, token);
                 FailPoint.Hit("milestone.stored");
                 await writer.CompleteMilestoneAsync(claim, fromStep, measured, milestone, weights.Hash, token);
             },
-            logger,
             stop);
         FailPoint.Hit("milestone.completed");
         File.Delete(milestone.Weights);
@@ -262,7 +263,7 @@ public sealed partial class TrajectoryRun(
 
     private async Task StoreCheckpointAsync(Claim claim, ReadyEvent engine, CheckpointEvent checkpoint, CancellationToken stop)
     {
-        var unused = await Persistence.RetryAsync(
+        var unused = await _persistence.RetryAsync(
             async token =>
             {
                 var blob = await StoreFileAsync(checkpoint.Path, token);
@@ -281,7 +282,6 @@ public sealed partial class TrajectoryRun(
                 };
                 return await writer.AddCheckpointAsync(claim, row, token);
             },
-            logger,
             stop);
         FailPoint.Hit("checkpoint.recorded");
         File.Delete(checkpoint.Path);

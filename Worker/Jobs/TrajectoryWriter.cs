@@ -14,8 +14,7 @@ public sealed class TrajectoryWriter(
     IDbContextFactory<ExperimentsDbContext> databases,
     IJobQueue queue,
     WorkerIdentity worker,
-    IOptions<WorkerOptions> options,
-    TimeProvider time)
+    IOptions<WorkerOptions> options)
 {
     /// <summary>Renews the lease and stores what has been reported since the last time.</summary>
     /// <returns>The trajectory's <see cref="Trajectory.Control"/>.</returns>
@@ -72,10 +71,9 @@ public sealed class TrajectoryWriter(
                     .ExecuteUpdateAsync(set => set.SetProperty(attempt => attempt.FromStep, step), token);
                 await db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId)
                     .ExecuteUpdateAsync(set => set.SetProperty(trajectory => trajectory.Step, step), token);
-                var now = time.GetUtcNow();
                 await db.Experiments
                     .Where(experiment => experiment.TrajectoryId == claim.TrajectoryId && experiment.Status == ExperimentStatus.Running && experiment.StartedAt == null)
-                    .ExecuteUpdateAsync(set => set.SetProperty(experiment => experiment.StartedAt, now), token);
+                    .ExecuteUpdateAsync(set => set.SetProperty(experiment => experiment.StartedAt, experiment => ExperimentsDbContext.Now()), token);
             },
             cancellationToken);
 
@@ -88,7 +86,6 @@ public sealed class TrajectoryWriter(
             claim,
             async (db, token) =>
             {
-                var now = time.GetUtcNow();
                 var siblings = db.Experiments.Where(experiment => experiment.TrajectoryId == claim.TrajectoryId);
                 var saved = await siblings
                     .Where(experiment => experiment.Status == ExperimentStatus.Completed && experiment.TotalSteps < milestone.Step)
@@ -111,7 +108,7 @@ public sealed class TrajectoryWriter(
                             .SetProperty(experiment => experiment.WeightsHash, milestone.WeightsHash)
                             .SetProperty(experiment => experiment.DurationSeconds, milestone.TrainSeconds)
                             .SetProperty(experiment => experiment.SavedSeconds, Math.Min(saved, milestone.TrainSeconds))
-                            .SetProperty(experiment => experiment.FinishedAt, now)
+                            .SetProperty(experiment => experiment.FinishedAt, experiment => ExperimentsDbContext.Now())
                             .SetProperty(experiment => experiment.Error, (string?)null),
                         token);
                 if (completed > 0)
@@ -155,13 +152,13 @@ public sealed class TrajectoryWriter(
 
     /// <summary>Ends the attempt in order and gives the lease back; what is queued on the trajectory waits for a worker again.</summary>
     public Task ReleaseAsync(Claim claim, AttemptOutcome outcome, int? step, CancellationToken cancellationToken) =>
-        WriteAsync(claim, (db, token) => AttemptEnd.ReleaseAsync(db, queue, time, claim.TrajectoryId, claim.Fence, outcome, step, error: null, token), cancellationToken);
+        WriteAsync(claim, (db, token) => AttemptEnd.ReleaseAsync(db, queue, claim.TrajectoryId, claim.Fence, outcome, step, error: null, token), cancellationToken);
 
     /// <summary>Ends an attempt that was lost: another one, or failure after too many.</summary>
     public Task LoseAsync(Claim claim, AttemptOutcome outcome, int? step, string error, CancellationToken cancellationToken) =>
         WriteAsync(
             claim,
-            (db, token) => AttemptEnd.LoseAsync(db, queue, time, options.Value.MaxLostAttempts, claim.TrajectoryId, claim.Fence, outcome, step, error, token),
+            (db, token) => AttemptEnd.LoseAsync(db, queue, options.Value.MaxLostAttempts, claim.TrajectoryId, claim.Fence, outcome, step, error, token),
             cancellationToken);
 
     private async Task WriteAsync(Claim claim, Func<ExperimentsDbContext, CancellationToken, Task> write, CancellationToken cancellationToken) =>
@@ -220,7 +217,7 @@ public sealed class TrajectoryWriter(
     private static async Task CompeteAsync(ExperimentsDbContext db, Claim claim, int step, CancellationToken cancellationToken)
     {
         // A statement of its own: one that waited for the lock would still see the experiments as they were before it waited.
-        await db.Database.ExecuteSqlAsync($"SELECT FROM data_set_versions WHERE id = {claim.DataSetVersionId} FOR UPDATE", cancellationToken);
+        await db.Database.ExecuteSqlAsync($"SELECT FROM data_set_versions WHERE id = {claim.DataSetVersionId} FOR NO KEY UPDATE", cancellationToken);
         await db.Database.ExecuteSqlAsync(
             $"""
             UPDATE data_set_versions SET best_experiment_id = (

@@ -1,7 +1,6 @@
 using System.Threading.Channels;
 using MlExperiments.Shared.Contracts;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 namespace MlExperiments.Worker.Slots;
 
@@ -14,9 +13,9 @@ public sealed class SlotPool : IAsyncDisposable
     private readonly Channel<Slot> _free;
     private uint _nextForPrediction;
 
-    public SlotPool(WorkerIdentity identity, IOptions<WorkerOptions> options, TrainerProgram program, ILogger<Slot> logger)
+    public SlotPool(WorkerIdentity identity, ScratchFolder scratch, TrainerProgram program, ILogger<Slot> logger)
     {
-        _slots = [.. Enumerable.Range(1, identity.Slots).Select(number => new Slot(number, Path.Combine(options.Value.ScratchFolder, $"slot-{number}"), program, logger))];
+        _slots = [.. Enumerable.Range(1, identity.Slots).Select(number => new Slot(number, Path.Combine(scratch.Path, $"slot-{number}"), program, logger))];
         _free = Channel.CreateBounded<Slot>(_slots.Length);
         foreach (var slot in _slots)
             _free.Writer.TryWrite(slot);

@@ -10,14 +10,15 @@ namespace MlExperiments.Testing;
 /// </summary>
 public sealed class SilentProxy : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly TcpListener _listener;
     private readonly CancellationTokenSource _closed = new();
     private readonly NpgsqlConnectionStringBuilder _server;
     private readonly Task _accepting;
     private TaskCompletionSource _open = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private SilentProxy(string connectionString)
+    private SilentProxy(string connectionString, int port)
     {
+        _listener = new TcpListener(IPAddress.Loopback, port);
         _server = new NpgsqlConnectionStringBuilder(connectionString);
         _listener.Start();
         _open.SetResult();
@@ -31,7 +32,8 @@ public sealed class SilentProxy : IAsyncDisposable
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port,
     }.ConnectionString;
 
-    public static SilentProxy To(string connectionString) => new(connectionString);
+    /// <summary>At once on a free port, or on the given one.</summary>
+    public static SilentProxy To(string connectionString, int port = 0) => new(connectionString, port);
 
     public void Silence() => _open = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

@@ -2,6 +2,7 @@ using MlExperiments.Shared.Data;
 using MlExperiments.Testing;
 using MlExperiments.Worker.Jobs;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 
 namespace MlExperiments.Worker.Tests;
 
@@ -86,6 +87,32 @@ public sealed class ClaimsTests
             var claim = await _jobs.NewWorker().ClaimAsync().WaitAsync(TimeSpan.FromSeconds(10));
 
             Assert.That(claim.TrajectoryId, Is.EqualTo(other.Id));
+        });
+    }
+
+    [Test]
+    public async Task Next_OfATrajectoryWhoseExperimentIsPausedMeanwhile_SetsItRight_AndTakesTheNext()
+    {
+        var unwanted = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var wanted = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        await using var pausing = await _jobs.Database.DataSource.OpenConnectionAsync();
+        await using var transaction = await pausing.BeginTransactionAsync();
+        await using (var pause = new NpgsqlCommand($"UPDATE experiments SET status = 'paused' WHERE trajectory_id = '{unwanted.Id}'", pausing))
+            await pause.ExecuteNonQueryAsync();
+
+        var claiming = _jobs.NewWorker().ClaimAsync();
+        await using var db = _jobs.Database.NewContext();
+        await Eventually.IsTrueAsync(
+            "the claim to meet the pause",
+            TimeSpan.FromSeconds(20),
+            () => db.Database.SqlQuery<bool>($"""SELECT count(*) > 0 AS "Value" FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'""").SingleAsync());
+        await transaction.CommitAsync();
+
+        Assert.That((await claiming).TrajectoryId, Is.EqualTo(wanted.Id));
+        Assert.Multiple(() =>
+        {
+            Assert.That(db.Trajectories.Single(trajectory => trajectory.Id == unwanted.Id).Status, Is.EqualTo(TrajectoryStatus.Idle));
+            Assert.That(db.Attempts.Select(attempt => attempt.TrajectoryId), Is.EqualTo(new[] { wanted.Id }));
         });
     }
 

@@ -21,7 +21,8 @@ public sealed class SlotPoolTests
             TrainerCommand = "/bin/sh",
             TrainerArguments = ["-c", """echo '{"type":"ready","engine":"none","engineVersion":"0","device":"cpu"}'; cat > /dev/null"""],
         });
-        _slots = new SlotPool(new WorkerIdentity(options), options, new TrainerProgram(options), NullLogger<Slot>.Instance);
+        _slots = new SlotPool(
+            new WorkerIdentity(options), new ScratchFolder(options, NullLogger<ScratchFolder>.Instance), new TrainerProgram(options), NullLogger<Slot>.Instance);
         await _slots.WarmUpAsync(CancellationToken.None);
     }
 

@@ -72,6 +72,23 @@ public sealed class TrajectoryWriterTests
     }
 
     [Test]
+    public async Task Times_AreOfTheClockThatGivesTheLease()
+    {
+        await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var worker = _jobs.NewWorker();
+        await using var db = _jobs.Database.NewContext();
+
+        var claim = await worker.ClaimAsync();
+        Assert.That((await db.Attempts.AsNoTracking().SingleAsync()).StartedAt, Is.EqualTo(await LeasedAtAsync()));
+        await worker.Writer.StartedAsync(claim, 0, CancellationToken.None);
+        Assert.That((await db.Experiments.AsNoTracking().SingleAsync()).StartedAt, Is.EqualTo(await LeasedAtAsync()));
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None);
+        Assert.That((await db.Experiments.AsNoTracking().SingleAsync()).FinishedAt, Is.EqualTo(await LeasedAtAsync()));
+
+        async Task<DateTimeOffset> LeasedAtAsync() => (await db.Trajectories.AsNoTracking().SingleAsync()).LeaseUntil!.Value - _jobs.Options.Lease;
+    }
+
+    [Test]
     public async Task CompleteMilestone_Twice_KeepsTheFirstResult()
     {
         await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
@@ -123,6 +140,21 @@ public sealed class TrajectoryWriterTests
             var best = await db.Experiments.SingleAsync(experiment => db.DataSetVersions.Any(version => version.BestExperimentId == experiment.Id));
             Assert.That(best.Accuracy, Is.EqualTo(await db.Experiments.MaxAsync(experiment => experiment.Accuracy)), $"round {round}");
         }
+    }
+
+    [Test]
+    public async Task Best_WhileSomebodyGeneratesForTheSameImages_DoesNotWaitForThem()
+    {
+        await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var worker = _jobs.NewWorker();
+        var claim = await worker.ClaimAsync();
+        await using var other = _jobs.Database.NewContext();
+        await using var transaction = await other.Database.BeginTransactionAsync();
+        // As every row does that refers to it.
+        await other.Database.ExecuteSqlAsync($"SELECT FROM data_set_versions WHERE id = {_jobs.Rows.Version.Id} FOR KEY SHARE");
+
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None)
+            .WaitAsync(TimeSpan.FromSeconds(20));
     }
 
     [Test]

@@ -22,6 +22,25 @@ public sealed class WorkerProcessTests
     public async Task TearDown() => await _stack.DisposeAsync();
 
     [Test]
+    public async Task Worker_WithoutAFolderOfItsOwn_LeavesNone_AndDeletesWhatTheKilledLeft()
+    {
+        // No process has this number.
+        var abandoned = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), "mlexperiments-worker-99999999", "slot-1"));
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        var worker = _stack.StartWorker("anna", ("Folder", ""));
+        await _stack.WhenFinalAsync(trajectory.Id, 20);
+        var own = Path.Combine(Path.GetTempPath(), $"mlexperiments-worker-{worker.Id}");
+
+        Assert.That(Directory.Exists(own), Is.True);
+        Assert.That(await worker.StopAsync(TimeSpan.FromSeconds(30)), Is.Zero);
+        Assert.Multiple(() =>
+        {
+            Assert.That(Directory.Exists(own), Is.False);
+            Assert.That(abandoned.Parent!.Exists, Is.False);
+        });
+    }
+
+    [Test]
     public async Task Milestones_OfOneTrajectory_EqualSeparateRuns()
     {
         int[] steps = [30, 60, 120];
@@ -229,6 +248,27 @@ public sealed class WorkerProcessTests
     }
 
     [Test]
+    public async Task BlobsThatCanNotBeWritten_FailTheExperimentsWithTheReason()
+    {
+        var first = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        _stack.StartWorker("anna", ("StoreWithin", "00:00:01"));
+        await _stack.WhenFinalAsync(first.Id, 20);
+        // A link to itself: an error that may pass, for those who don't know better.
+        var temporary = Path.Combine(_stack.BlobFolder, "tmp");
+        Directory.Delete(temporary, recursive: true);
+        Directory.CreateSymbolicLink(temporary, temporary);
+
+        var second = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+
+        var experiment = await _stack.WhenFinalAsync(second.Id, 20);
+        Assert.Multiple(() =>
+        {
+            Assert.That(experiment.Error, Does.Contain("3 lost attempts").And.Contain("symbolic links"));
+            Assert.That(_stack.AttemptsAsync(second.Id).Result.Select(attempt => attempt.Outcome), Is.All.EqualTo(AttemptOutcome.Failed));
+        });
+    }
+
+    [Test]
     public async Task KilledTrainer_CostsItsTrajectoryAnAttempt_AndTheNeighbourNothing()
     {
         var worker = _stack.StartWorker("anna", ("Slots", "2"), FrequentCheckpoints);
@@ -267,6 +307,23 @@ public sealed class WorkerProcessTests
             Assert.That(experiment.Error, Does.Contain(reason).And.Contain(log).And.Contain("3 lost attempts"));
             Assert.That(_stack.AttemptsAsync(trajectory.Id).Result, Has.Count.EqualTo(3));
         });
+    }
+
+    [Test]
+    public async Task TrainerThatTakesNoCommand_FailsItsExperimentsWithTheReason()
+    {
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [10]);
+        // More milestones than a pipe holds.
+        await using (var db = _stack.Database.NewContext())
+            await db.Database.ExecuteSqlAsync(
+                $"""
+                INSERT INTO experiments (id, model_id, study_id, trajectory_id, number, name, status, parameters, fingerprint, total_steps, priority, diverged, reproducible, created_at)
+                SELECT gen_random_uuid(), model_id, study_id, trajectory_id, 1000 + n, name, status, parameters, lpad(n::text, 64, '0'), 1000000 + n, 0, false, false, now()
+                FROM experiments, generate_series(1, 10000) AS n WHERE trajectory_id = {trajectory.Id}
+                """);
+        _stack.StartWorker("anna", [.. WorkerStack.ShellTrainer($"{WorkerStack.SayReady}; sleep 1000"), ("TrainerSilence", "00:00:01"), ("MaxLostAttempts", "1")]);
+
+        Assert.That((await _stack.WhenFinalAsync(trajectory.Id, 10)).Error, Does.Contain("had not taken its command"));
     }
 
     [Test]

@@ -21,8 +21,9 @@ public sealed class CancelRaceTests : ApiFixture
         var options = Options.Create(new WorkerOptions { Name = "worker" });
         var identity = new WorkerIdentity(options);
         var databases = Services.GetRequiredService<IDbContextFactory<ExperimentsDbContext>>();
-        var claims = new Claims(databases, identity, options, TimeProvider.System);
-        var writer = new TrajectoryWriter(databases, Services.GetRequiredService<IJobQueue>(), identity, options, TimeProvider.System);
+        var queue = Services.GetRequiredService<IJobQueue>();
+        var claims = new Claims(databases, queue, identity, options);
+        var writer = new TrajectoryWriter(databases, queue, identity, options);
         var rows = await Rows.AddAsync(Database);
         var completed = 0;
         var random = new Random(1);
