@@ -119,7 +119,7 @@ public sealed class FolderBlobStore : IBlobStore
                 length += count;
             }
 
-            RandomAccess.FlushToDisk(file);
+            Durable.FlushFile(file, path);
             return new BlobReference(Convert.ToHexStringLower(hash.GetHashAndReset()), length);
         }
         finally

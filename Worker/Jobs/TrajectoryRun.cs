@@ -48,7 +48,14 @@ public sealed partial class TrajectoryRun(
         AttemptOutcome outcome;
         try
         {
-            slot.EmptyFolder();
+            await Persistence.RetryAsync(
+                _ =>
+                {
+                    slot.EmptyFolder();
+                    return Task.CompletedTask;
+                },
+                logger,
+                stop);
             outcome = await TrainAsync(slot, claim, report, draining, stop);
         }
         catch (OperationCanceledException) when (draining.IsCancellationRequested && !stop.IsCancellationRequested)
