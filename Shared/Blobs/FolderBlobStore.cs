@@ -145,7 +145,7 @@ public sealed class FolderBlobStore : IBlobStore
                 length += count;
             }
 
-            RandomAccess.FlushToDisk(file);
+            Durable.FlushFile(file, path);
             return new BlobReference(Convert.ToHexStringLower(hash.GetHashAndReset()), length);
         }
         finally

@@ -15,7 +15,12 @@ namespace MlExperiments.Training.Loop;
 /// </summary>
 internal sealed class TrainingRun : IDisposable
 {
+    // errno of Linux, which .NET hands on as it is.
+    private const int NoSpace = 28;
+    private const int QuotaExceeded = 122;
+
     private static readonly TimeSpan StandardProgressInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RoomInterval = TimeSpan.FromSeconds(0.5);
 
     private readonly TrainCommand _command;
     private readonly TrajectoryParameters _parameters;
@@ -177,7 +182,7 @@ internal sealed class TrainingRun : IDisposable
         {
             var path = Path.Combine(_command.OutputDirectory, $"step-{milestone}.safetensors");
             var info = new WeightsInfo(_parameters, _data.Shape, _data.Classes, _data.Hash, milestone, validation.Accuracy);
-            var hash = WeightsFile.Write(path, _network, info);
+            if (WriteOnceThereIsRoom(() => WeightsFile.Write(path, _network, info)) is not { } hash) return false;
             var lossIsFinite = double.IsFinite(validation.Loss) && double.IsFinite(_sums.Loss);
             Report(new MilestoneEvent(
                 _command.TrajectoryId, milestone, validation.Accuracy, validation.Loss, validation.MeanSquaredError, test?.Accuracy,
@@ -199,7 +204,7 @@ internal sealed class TrainingRun : IDisposable
     private void WriteCheckpoint()
     {
         var path = Path.Combine(_command.OutputDirectory, $"checkpoint-{_control.Step}.safetensors");
-        Checkpoint.Write(path, new()
+        var state = new CheckpointState
         {
             Parameters = _parameters,
             DataSetHash = _data.Hash,
@@ -216,11 +221,32 @@ internal sealed class TrainingRun : IDisposable
             Device = Engine.Device,
             Processor = Processor.Name,
             Reproducible = _reproducible,
-        }, Tensors);
+        };
+        if (WriteOnceThereIsRoom(() => Checkpoint.Write(path, state, Tensors)) is null) return;
         FailPoint.Hit("trainer.checkpoint");
         _checkpointSeconds = _trainSeconds;
         _control.CheckpointRequested = false;
         Report(new CheckpointEvent(_command.TrajectoryId, _control.Step, path, _trainSeconds));
+    }
+
+    // A full disk costs a training time, not its life. Null where it is to stop before there is room.
+    private string? WriteOnceThereIsRoom(Func<string> write)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                return write();
+            }
+            catch (IOException error) when (error.HResult is NoSpace or QuotaExceeded)
+            {
+                if (tries == 0) Console.Error.WriteLine($"Waits for room: {error.Message}");
+                _host.Attend(_control);
+                if (_control.MustStop) return null;
+                ReportProgressWhenDue();
+                Task.Delay(RoomInterval).Wait();
+            }
+        }
     }
 
     private RunningSums Resume(string path)

@@ -72,12 +72,12 @@ internal sealed partial class LeaseKeeper : IAsyncDisposable
             // News is stored at once for those who watch; without any, only the lease needs renewal.
             if (!_report.HasNews && Stopwatch.GetElapsedTime(_renewed) < _options.RenewEvery)
                 continue;
-            var (progress, metrics) = _report.Take();
             // A renewal counts from when it was asked for: the database set the lease no earlier than that.
             var asked = Stopwatch.GetTimestamp();
             try
             {
-                var wanted = await Persistence.UntilAsync(token => _writer.RenewAsync(_claim, progress, metrics, token), _lost.Token);
+                var wanted = await Persistence.UntilAsync(
+                    token => _report.StoreAsync((progress, metrics, write) => _writer.RenewAsync(_claim, progress, metrics, write), token), _lost.Token);
                 Guard(asked);
                 // Its notification may have been missed.
                 if (wanted != known)
@@ -93,7 +93,6 @@ internal sealed partial class LeaseKeeper : IAsyncDisposable
             }
             catch (Exception exception)
             {
-                _report.PutBack(progress, metrics);
                 if (_lost.IsCancellationRequested)
                     return;
                 LogFailed(_logger, _claim.TrajectoryId, exception.Message);

@@ -29,7 +29,7 @@ public sealed partial class TrajectoryRun(
     {
         LogClaimed(logger, claim.TrajectoryId, claim.Fence, slot.Number, claim.Milestones[^1]);
         FailPoint.Hit("claim.taken");
-        var report = new AttemptReport();
+        using var report = new AttemptReport();
         using var control = attempts.Begin(claim.TrajectoryId);
         await using var lease = new LeaseKeeper(writer, claim, report, control, () => slot.DropTrainer(trainer), options.Value, logger);
         lease.Start();
@@ -62,7 +62,13 @@ public sealed partial class TrajectoryRun(
         AttemptOutcome outcome;
         try
         {
-            slot.EmptyFolder();
+            await _persistence.RetryAsync(
+                _ =>
+                {
+                    slot.EmptyFolder();
+                    return Task.CompletedTask;
+                },
+                stop);
             outcome = await TrainAsync(slot, trainer, claim, report, control, draining, stop);
         }
         catch (OperationCanceledException) when (draining.IsCancellationRequested && !stop.IsCancellationRequested)
@@ -82,7 +88,7 @@ public sealed partial class TrajectoryRun(
 
         FailPoint.Hit("attempt.done");
         await lease.StopAsync(stop);
-        await _persistence.RetryAsync(token => StoreReportAsync(claim, report, token), stop);
+        await StoreReportAsync(claim, report, stop);
         await _persistence.RetryAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), stop);
         FailPoint.Hit("attempt.released");
         LogEnded(logger, claim.TrajectoryId, outcome, report.Step);
@@ -192,6 +198,7 @@ public sealed partial class TrajectoryRun(
                         break;
                     case MilestoneEvent milestone:
                         report.Reached(milestone.Step);
+                        await StoreReportAsync(claim, report, stop);
                         await StoreMilestoneAsync(claim, fromStep, measured, milestone, stop);
                         measured.Add(milestone.Step);
                         trainer.IsUndisturbed = false;
@@ -199,6 +206,7 @@ public sealed partial class TrajectoryRun(
                     // Nothing is lost of a training that is stopped before its first step.
                     case CheckpointEvent { Step: > 0 } checkpoint:
                         report.Reached(checkpoint.Step);
+                        await StoreReportAsync(claim, report, stop);
                         await StoreCheckpointAsync(claim, engine, checkpoint, stop);
                         trainer.IsUndisturbed = false;
                         break;
@@ -308,19 +316,9 @@ public sealed partial class TrajectoryRun(
         return await blobs.PutAsync(file, cancellationToken);
     }
 
-    private async Task StoreReportAsync(Claim claim, AttemptReport report, CancellationToken cancellationToken)
-    {
-        var (progress, metrics) = report.Take();
-        try
-        {
-            await writer.RenewAsync(claim, progress, metrics, cancellationToken);
-        }
-        catch (Exception)
-        {
-            report.PutBack(progress, metrics);
-            throw;
-        }
-    }
+    private Task<long> StoreReportAsync(Claim claim, AttemptReport report, CancellationToken stop) =>
+        _persistence.RetryAsync(
+            token => report.StoreAsync((progress, metrics, write) => writer.RenewAsync(claim, progress, metrics, write), token), stop);
 
     private async Task<List<Checkpoint>> CheckpointsAsync(Claim claim, CancellationToken cancellationToken)
     {

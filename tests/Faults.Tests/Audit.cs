@@ -3,14 +3,15 @@ using MlExperiments.Testing;
 namespace MlExperiments.Faults.Tests;
 
 /// <summary>
-/// A witness in the database that knows nothing of fences: triggers that note each result when it is written, and each write of a
-/// worker to a trajectory that another one holds. Workers are told apart by the names of their connections.
+/// A witness in the database that knows nothing of fences and clocks: triggers that note each claim and each result when it is
+/// written, and each write of a worker to a trajectory that another one holds. Workers are told apart by the names of their connections.
 /// </summary>
 internal static class Audit
 {
     private const string Triggers =
         """
         CREATE TABLE audit_results (experiment_id uuid NOT NULL, worker text NOT NULL);
+        CREATE TABLE audit_claims (place bigserial, trajectory_id uuid NOT NULL);
         CREATE TABLE audit_stale (kind text NOT NULL, trajectory_id uuid NOT NULL, worker text NOT NULL, holder text);
 
         CREATE FUNCTION audit_result() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -20,6 +21,13 @@ internal static class Audit
         END $$;
         CREATE TRIGGER audit_result AFTER UPDATE OF status ON experiments
             FOR EACH ROW WHEN (NEW.status = 'completed') EXECUTE FUNCTION audit_result();
+
+        CREATE FUNCTION audit_claim() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO audit_claims (trajectory_id) VALUES (NEW.trajectory_id);
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER audit_claim AFTER INSERT ON attempts FOR EACH ROW EXECUTE FUNCTION audit_claim();
 
         CREATE FUNCTION audit_writer() RETURNS trigger LANGUAGE plpgsql AS $$
         DECLARE
@@ -58,6 +66,17 @@ internal static class Audit
         while (await reader.ReadAsync())
             stale.Add(reader.GetString(0));
         return stale;
+    }
+
+    /// <summary>The trajectories in the order in which they were claimed.</summary>
+    public static async Task<List<Guid>> ClaimsAsync(TestDatabase database)
+    {
+        await using var command = database.DataSource.CreateCommand("SELECT trajectory_id FROM audit_claims ORDER BY place");
+        await using var reader = await command.ExecuteReaderAsync();
+        List<Guid> claims = [];
+        while (await reader.ReadAsync())
+            claims.Add(reader.GetGuid(0));
+        return claims;
     }
 
     private static async Task<int> CountAsync(TestDatabase database, string sql)

@@ -33,7 +33,7 @@ public sealed class KilledApiTests
             sent.UnionWith(DrawnDigits.Images(PerDigit, first).Select(image => Convert.ToHexStringLower(SHA256.HashData(image.Png))));
             if (kill < FailPoints.Length)
             {
-                await StartAgainAsync((FailPoint.Variable, FailPoints[kill]));
+                await _stack.RestartApiAsync((FailPoint.Variable, FailPoints[kill]));
                 Assert.That(() => _stack.UploadAsync(modelId, DrawnDigits.Zip(PerDigit, first)), Throws.InstanceOf<HttpRequestException>());
             }
             else
@@ -46,7 +46,7 @@ public sealed class KilledApiTests
                 _ = upload.Exception;
             }
 
-            await StartAgainAsync();
+            await _stack.RestartApiAsync();
             var again = await _stack.UploadAsync(modelId, DrawnDigits.Zip(PerDigit, first));
             Assert.That(again.GetProperty("accepted").GetInt32() + again.GetProperty("duplicates").GetInt32(), Is.EqualTo(10 * PerDigit));
         }
@@ -61,14 +61,6 @@ public sealed class KilledApiTests
             Assert.That(stored, Is.EquivalentTo(sent));
             Assert.That(orphans, Has.Count.LessThanOrEqualTo(times));
         });
-    }
-
-    private async Task StartAgainAsync(params (string Name, string Value)[] settings)
-    {
-        if (!_stack.Api.HasExited)
-            await _stack.Api.KillAsync();
-        _stack.StartApi(settings);
-        await _stack.WhenReadyAsync();
     }
 
     /// <summary>What a sweep of the store would remove: nothing names it.</summary>

@@ -33,10 +33,10 @@ internal sealed class TrainingGround : IAsyncDisposable
 
     public WorkerStack Stack { get; }
 
-    /// <param name="database">Migrated; a fresh one where null.</param>
-    public static async Task<TrainingGround> CreateAsync(TestDatabase? database = null)
+    /// <inheritdoc cref="WorkerStack.CreateAsync"/>
+    public static async Task<TrainingGround> CreateAsync(TestDatabase? database = null, string? folder = null)
     {
-        var stack = await WorkerStack.CreateAsync(database);
+        var stack = await WorkerStack.CreateAsync(database, folder);
         await Audit.InstallAsync(stack.Database);
         return new TrainingGround(stack);
     }

@@ -28,12 +28,13 @@ internal sealed class Uploads : IAsyncDisposable
     /// <summary>Zips that were answered with 200.</summary>
     public int Acknowledged => _acknowledged;
 
-    /// <returns>Every status that was answered.</returns>
-    public async Task<IReadOnlyCollection<HttpStatusCode>> StopAsync()
+    /// <summary>Every status that was answered, to uploads and reads; 0 where there was no answer.</summary>
+    public ICollection<HttpStatusCode> Statuses => _statuses.Keys;
+
+    public async Task StopAsync()
     {
         await _ended.CancelAsync();
         await _running;
-        return [.. _statuses.Keys];
     }
 
     /// <summary>The acknowledged images that are not there, or whose content is not what was sent.</summary>

@@ -56,8 +56,14 @@ public sealed class Stack : IAsyncDisposable
         return stack;
     }
 
-    /// <summary>Starts the Api, at the same address as the one before, which must have ended.</summary>
-    public void StartApi(params (string Name, string Value)[] settings) => _processes.Add(Api = ServiceProcess.Start("Api", With(settings)));
+    /// <summary>Kills the Api, if it still runs, and starts it at the same address.</summary>
+    public async Task RestartApiAsync(params (string Name, string Value)[] settings)
+    {
+        if (!Api.HasExited)
+            await Api.KillAsync();
+        StartApi(settings);
+        await WhenReadyAsync();
+    }
 
     public ServiceProcess StartWorker(string name, params (string Name, string Value)[] settings)
     {
@@ -71,8 +77,6 @@ public sealed class Stack : IAsyncDisposable
         _processes.Add(worker);
         return worker;
     }
-
-    public Task WhenReadyAsync() => Eventually.IsTrueAsync("the service to be ready", TimeSpan.FromMinutes(1), IsReadyAsync);
 
     public async Task<JsonElement> GetAsync(string path)
     {
@@ -147,6 +151,10 @@ public sealed class Stack : IAsyncDisposable
         await Database.DisposeAsync();
         _folder.Delete(recursive: true);
     }
+
+    private void StartApi(params (string Name, string Value)[] settings) => _processes.Add(Api = ServiceProcess.Start("Api", With(settings)));
+
+    private Task WhenReadyAsync() => Eventually.IsTrueAsync("the service to be ready", TimeSpan.FromMinutes(1), IsReadyAsync);
 
     private Dictionary<string, string?> With((string Name, string Value)[] settings)
     {

@@ -40,13 +40,14 @@ public sealed class WorkerStack : IAsyncDisposable
     public string WorkersDatabase { get; set; }
 
     /// <param name="database">Migrated; a fresh one where null. The stack disposes of it.</param>
-    public static async Task<WorkerStack> CreateAsync(TestDatabase? database = null)
+    /// <param name="folder">Where blobs and the workers' folders are; a temporary one where null. The stack deletes it.</param>
+    public static async Task<WorkerStack> CreateAsync(TestDatabase? database = null, string? folder = null)
     {
         database ??= await TestDatabase.CreateAsync();
         using (var host = NewQueue(database))
             await host.Services.GetRequiredService<IJobQueue>().MigrateAsync(CancellationToken.None);
-        var folder = Directory.CreateTempSubdirectory("mlexperiments-worker-test-");
-        return new WorkerStack(database, folder, await TestModel.AddWithDigitsAsync(database, BlobFolderIn(folder)));
+        var files = folder is null ? Directory.CreateTempSubdirectory("mlexperiments-worker-test-") : Directory.CreateDirectory(folder);
+        return new WorkerStack(database, files, await TestModel.AddWithDigitsAsync(database, BlobFolderIn(files)));
     }
 
     public string BlobPath(string hash) => Path.Combine(BlobFolder, hash[..2], hash);
