@@ -36,7 +36,7 @@ public sealed class KilledWorkerTests
             var victim = random.Next(workers.Length);
             // Some die before they have claimed anything.
             if (random.Next(5) > 0)
-                await _ground.WhenTrainingAsync(workers[victim].Name);
+                await _ground.WhenTrainingAsync(workers[victim].Name, isBusy: true);
             await Faults.PauseAsync(random.NextDouble() * TimeSpan.FromSeconds(1.2));
             await workers[victim].Process.KillAsync();
             workers[victim] = _ground.StartWorker();

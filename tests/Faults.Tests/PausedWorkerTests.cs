@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.EntityFrameworkCore;
+using MlExperiments.Shared.Data;
 using MlExperiments.Testing;
 
 namespace MlExperiments.Faults.Tests;
@@ -29,7 +30,7 @@ public sealed class PausedWorkerTests
         {
             await _ground.KeepBusyAsync();
             var (name, process) = workers[random.Next(workers.Length)];
-            await _ground.WhenTrainingAsync(name);
+            await _ground.WhenTrainingAsync(name, isBusy: true);
             await Faults.PauseAsync(random.NextDouble() * TimeSpan.FromSeconds(0.5));
             int[] group = [process.Id, .. Processes.ChildrenOf(process.Id)];
             foreach (var member in group)
@@ -56,7 +57,9 @@ public sealed class PausedWorkerTests
         return await db.Attempts.Where(attempt => attempt.WorkerName == worker && attempt.Outcome == null).Select(attempt => attempt.TrajectoryId).ToListAsync();
     }
 
-    private static Task<bool> HasNewHolderAsync(Shared.Data.ExperimentsDbContext db, Guid trajectoryId, string old) =>
-        db.Attempts.AnyAsync(attempt => attempt.TrajectoryId == trajectoryId && attempt.WorkerName != old
+    /// <summary>Or the trajectory has nothing left to do, where it stood still just before its attempt's end.</summary>
+    private static async Task<bool> HasNewHolderAsync(ExperimentsDbContext db, Guid trajectoryId, string old) =>
+        await db.Trajectories.AnyAsync(trajectory => trajectory.Id == trajectoryId && trajectory.Status == TrajectoryStatus.Idle)
+        || await db.Attempts.AnyAsync(attempt => attempt.TrajectoryId == trajectoryId && attempt.WorkerName != old
             && attempt.Fence > db.Attempts.Where(other => other.TrajectoryId == trajectoryId && other.WorkerName == old).Max(other => other.Fence));
 }

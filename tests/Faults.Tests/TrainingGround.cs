@@ -66,14 +66,20 @@ internal sealed class TrainingGround : IAsyncDisposable
     }
 
     /// <summary>The trajectory that the worker trains, once it does.</summary>
-    public Task<Guid> WhenTrainingAsync(string worker) =>
+    /// <param name="isBusy">Whether there is work until then, however fast the others are.</param>
+    public Task<Guid> WhenTrainingAsync(string worker, bool isBusy = false) =>
         WhenAsync(
             $"{worker} to train",
-            db => db.Attempts.Where(attempt => attempt.WorkerName == worker && attempt.Outcome == null)
-                .Join(
-                    db.Experiments.Where(experiment => experiment.Status == ExperimentStatus.Running && experiment.StartedAt != null && experiment.Worker == worker),
-                    attempt => attempt.TrajectoryId, experiment => experiment.TrajectoryId, (attempt, experiment) => attempt.TrajectoryId)
-                .FirstOrDefaultAsync(),
+            async db =>
+            {
+                if (isBusy)
+                    await KeepBusyAsync();
+                return await db.Attempts.Where(attempt => attempt.WorkerName == worker && attempt.Outcome == null)
+                    .Join(
+                        db.Experiments.Where(experiment => experiment.Status == ExperimentStatus.Running && experiment.StartedAt != null && experiment.Worker == worker),
+                        attempt => attempt.TrajectoryId, experiment => experiment.TrajectoryId, (attempt, experiment) => attempt.TrajectoryId)
+                    .FirstOrDefaultAsync();
+            },
             id => id != Guid.Empty);
 
     public Task<T> WhenAsync<T>(string what, Func<ExperimentsDbContext, Task<T>> ask, Func<T, bool> accept) =>
@@ -87,13 +93,13 @@ internal sealed class TrainingGround : IAsyncDisposable
             },
             accept);
 
-    /// <summary>Waits for the end of all experiments, compares them with the undisturbed run's, and adds the fault to the table.</summary>
+    /// <summary>Waits for the end of all experiments and attempts, compares them with the undisturbed run's, and adds the fault to the table.</summary>
     /// <param name="lostBefore">What else is known to be lost.</param>
     public async Task EndAsync(string fault, int times, int lostBefore = 0)
     {
-        var open = await WhenAsync(
+        await WhenAsync(
             "all experiments to end",
-            db => db.Experiments.CountAsync(experiment => experiment.Status == ExperimentStatus.Queued || experiment.Status == ExperimentStatus.Running),
+            db => db.Trajectories.CountAsync(trajectory => trajectory.Status != TrajectoryStatus.Idle),
             open => open == 0);
         var results = await Undisturbed.Value;
         await using var db = Stack.Database.NewContext();
