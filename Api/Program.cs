@@ -2,6 +2,7 @@ using Microsoft.Extensions.Options;
 using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Images;
 using MlExperiments.Api.Infrastructure;
+using MlExperiments.Api.Live;
 using MlExperiments.Api.Models;
 using MlExperiments.Api.Predictions;
 using MlExperiments.Api.Studies;
@@ -31,6 +32,7 @@ try
         .AddJobQueue()
         .AddBlobStore(builder.Configuration)
         .AddPredictions()
+        .AddLive()
         .AddProblems()
         .AddApiJson()
         .AddCompression()
@@ -56,6 +58,7 @@ try
     app.MapImageChanges();
     app.MapGenerate();
     app.MapExperiments();
+    app.MapLive();
     app.MapStudies();
     app.MapPredictions();
     app.MapWorkers();

@@ -14,6 +14,9 @@ internal sealed record Examples(string? Request, string? Response);
 /// <summary>A further example, for an answer that differs from the usual one.</summary>
 internal sealed record StatusExample(int Status, string Response);
 
+/// <summary>An answer of server-sent events: what it looks like, and the types of its events' data.</summary>
+internal sealed record EventStreamBody(string Example, Type[] Data);
+
 /// <summary>What a call takes as multipart/form-data, which its handler reads by itself.</summary>
 internal sealed record FormBody(Type Type);
 
@@ -145,6 +148,8 @@ internal static class OpenApi
                         ["multipart/form-data"] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(form.Type, context.SchemaRepository) },
                     },
                 };
+            if (metadata.OfType<EventStreamBody>().LastOrDefault() is { } stream)
+                SetEvents(operation.Responses["200"], stream, context);
             var examples = metadata.OfType<Examples>().LastOrDefault();
             if (examples?.Request is { } request)
                 SetExample(operation.RequestBody?.Content, "application/json", request);
@@ -173,6 +178,15 @@ internal static class OpenApi
                 [Problem] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(type, context.SchemaRepository) },
             },
         };
+
+        /// <summary>OpenAPI 3.0 knows a stream as text only; the types are there for who makes clients.</summary>
+        private static void SetEvents(IOpenApiResponse response, EventStreamBody stream, OperationFilterContext context)
+        {
+            foreach (var type in stream.Data)
+                context.SchemaGenerator.GenerateSchema(type, context.SchemaRepository);
+            if (response.Content?.Values.FirstOrDefault() is OpenApiMediaType media)
+                media.Example = JsonValue.Create(stream.Example);
+        }
 
         private static void SetWords(OpenApiSchema? schema, ParameterInfo? parameter)
         {

@@ -12,6 +12,8 @@ internal static class RequestChecks
     /// <summary>The longest body of a call that takes JSON: bytes. Calls that take files have their own.</summary>
     public const long MaxJsonBytes = 1024 * 1024;
 
+    private static readonly object HeadKey = new();
+
     public static void UseRequestChecks(this WebApplication app)
     {
         var known = new Lazy<Dictionary<MethodInfo, string[]>>(() => KnownKeys(app.Services.GetRequiredService<IApiDescriptionGroupCollectionProvider>()));
@@ -22,9 +24,16 @@ internal static class RequestChecks
     public static void UseHead(this WebApplication app) => app.Use((context, next) =>
     {
         if (HttpMethods.IsHead(context.Request.Method))
+        {
             context.Request.Method = HttpMethods.Get;
+            context.Items[HeadKey] = true;
+        }
+
         return next(context);
     });
+
+    /// <summary>Whether the body goes nowhere: for answers that never end.</summary>
+    public static bool IsHead(this HttpContext context) => context.Items.ContainsKey(HeadKey);
 
     private static IResult? Refusal(HttpContext context, Lazy<Dictionary<MethodInfo, string[]>> known)
     {
