@@ -106,7 +106,7 @@ public sealed class MainJobTests
     private async Task<string> JobEngineAsync() => (await _stack.GetAsync("/api/about")).GetProperty("jobEngine").GetString()!;
 
     /// <summary>A zip with a folder for each digit.</summary>
-    private static MemoryStream DrawnDigits(int perDigit)
+    internal static MemoryStream DrawnDigits(int perDigit)
     {
         var stream = new MemoryStream();
         using (var archive = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true))
