@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using MlExperiments.Api.Control;
 using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Images;
 using MlExperiments.Api.Infrastructure;
@@ -35,6 +36,7 @@ try
         .AddLive()
         .AddProblems()
         .AddApiJson()
+        .AddIdempotency()
         .AddCompression()
         .AddOpenApi()
         .AddImages();
@@ -51,16 +53,22 @@ try
     app.UseAccessControl();
     app.UseRouting();
     app.UseRequestChecks();
+    app.UseIdempotency();
+    // Again: what the handlers throw becomes an answer before a key keeps it.
+    app.UseProblems();
     app.UseOpenApi();
     app.MapHealth();
     app.MapModels();
     app.MapImages();
     app.MapImageChanges();
     app.MapGenerate();
+    app.MapExperimentLists();
     app.MapExperiments();
     app.MapLive();
+    app.MapControl();
     app.MapStudies();
     app.MapPredictions();
+    app.MapPredictors();
     app.MapWorkers();
     app.MapJobDashboard();
 

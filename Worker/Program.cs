@@ -3,6 +3,7 @@ using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 using MlExperiments.Worker;
 using MlExperiments.Worker.DataSets;
+using MlExperiments.Worker.Housekeeping;
 using MlExperiments.Worker.Jobs;
 using MlExperiments.Worker.Predictions;
 using MlExperiments.Worker.Slots;
@@ -11,71 +12,70 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
+using Npgsql;
 
-var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = args, ContentRootPath = AppContext.BaseDirectory });
-builder.Logging.ClearProviders().AddSimpleConsole(console =>
-{
-    console.SingleLine = true;
-    console.TimestampFormat = "yyyy-MM-dd HH:mm:ss ";
-    console.UseUtcTimestamp = true;
-});
-
-var services = builder.Services;
-services.AddOptions<WorkerOptions>().BindConfiguration(WorkerOptions.Section).ValidateDataAnnotations().ValidateOnStart();
-services.AddSingleton(TimeProvider.System);
-services.AddSingleton<WorkerIdentity>();
-services.AddDatabase(builder.Configuration);
-services.AddBlobStore(builder.Configuration);
-services.AddSingleton<TrainerProgram>();
-services.AddSingleton<SlotPool>();
-services.AddSingleton<PackedDataSets>();
-services.AddSingleton<Claims>();
-services.AddSingleton<TrajectoryWriter>();
-services.AddSingleton<TrajectoryRun>();
-services.AddHostedService<Heartbeat>();
-services.AddHostedService<Sweeper>();
-services.AddHostedService<PredictionAnswerer>();
-services.AddJobQueue<TicketHandler>(WorkerIdentity.SlotsOf(builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new()));
-// Draining has its own limit; the rest is for the queue and the last heartbeat.
-services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.DrainWithin + TimeSpan.FromSeconds(8));
-
-using var host = builder.Build();
-var logger = host.Services.GetRequiredService<ILogger<Program>>();
+var isStarting = true;
 try
 {
+    var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = args, ContentRootPath = AppContext.BaseDirectory });
+    builder.Logging.ClearProviders().AddSimpleConsole(console =>
+    {
+        console.SingleLine = true;
+        console.TimestampFormat = "yyyy-MM-dd HH:mm:ss ";
+        console.UseUtcTimestamp = true;
+    });
+
+    var services = builder.Services;
+    services.AddOptions<WorkerOptions>().BindConfiguration(WorkerOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+    services.AddSingleton(TimeProvider.System);
+    services.AddSingleton<WorkerIdentity>();
+    services.AddDatabase(builder.Configuration);
+    services.AddBlobStore(builder.Configuration);
+    services.AddSingleton<ScratchFolder>();
+    services.AddSingleton<TrainerProgram>();
+    services.AddSingleton<SlotPool>();
+    services.AddSingleton<PackedDataSets>();
+    services.AddSingleton<Claims>();
+    services.AddSingleton<TrajectoryWriter>();
+    services.AddSingleton<RunningAttempts>();
+    services.AddSingleton<TrajectoryRun>();
+    services.AddHostedService<Heartbeat>();
+    services.AddHostedService<Sweeper>();
+    services.AddHostedService<ControlListener>();
+    services.AddHostedService<PredictionAnswerer>();
+    services.AddOptions<HousekeepingOptions>().BindConfiguration(HousekeepingOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+    services.AddHostedService<Housekeeper>();
+    services.AddJobQueue<TicketHandler>(WorkerIdentity.SlotsOf(builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new()));
+    services.AddSingleton<StopDeadline>();
+    // The host only stops waiting for what hangs, and then hangs itself: the deadline ends it all.
+    services.Configure<HostOptions>(options => options.ShutdownTimeout = Timeout.InfiniteTimeSpan);
+
+    using var host = builder.Build();
+    var logger = host.Services.GetRequiredService<ILogger<Program>>();
+    await StartUp.WaitForDatabaseAsync(host.Services.GetRequiredService<NpgsqlDataSource>(), logger);
     await using (var db = await host.Services.GetRequiredService<IDbContextFactory<ExperimentsDbContext>>().CreateDbContextAsync())
         await Database.CheckVersionAsync(db, CancellationToken.None);
     await host.Services.GetRequiredService<IJobQueue>().CheckVersionAsync(CancellationToken.None);
-}
-catch (SchemaVersionException wrongSchema)
-{
-    logger.LogCritical("{Reason}", wrongSchema.Message);
-    return 1;
-}
+    host.Services.GetRequiredService<IBlobStore>();
 
-var identity = host.Services.GetRequiredService<WorkerIdentity>();
-logger.LogInformation(
-    "Worker {Name} with {Slots} slots; job engine: {JobEngine}", identity.Name, identity.Slots, host.Services.GetRequiredService<IJobQueue>().Engine);
-host.Services.GetRequiredService<PackedDataSets>().EmptyFolder();
-try
-{
+    var identity = host.Services.GetRequiredService<WorkerIdentity>();
+    logger.LogInformation(
+        "Worker {Name} with {Slots} slots; job engine: {JobEngine}", identity.Name, identity.Slots, host.Services.GetRequiredService<IJobQueue>().Engine);
+    // Npgsql blocks a thread for every call that is cancelled or timed out while the server is silent; the watchdogs don't wait for a free one.
+    ThreadPool.GetMinThreads(out _, out var completionThreads);
+    ThreadPool.SetMinThreads(Environment.ProcessorCount + 16 + (4 * identity.Slots), completionThreads);
+    host.Services.GetRequiredService<PackedDataSets>().EmptyFolder();
     var engine = await host.Services.GetRequiredService<SlotPool>().WarmUpAsync(CancellationToken.None);
     logger.LogInformation("Its trainers run {Engine} {Version} on {Device}", engine.Engine, engine.EngineVersion, engine.Device);
-}
-catch (Exception exception) when (exception is TrainerDiedException or TimeoutException)
-{
-    logger.LogCritical("The trainers can't start: {Reason}", exception.Message);
-    return 1;
-}
 
-try
-{
-    await host.RunAsync();
+    host.Services.GetRequiredService<StopDeadline>().Arm();
+    await host.StartAsync();
+    isStarting = false;
+    await host.WaitForShutdownAsync();
     return 0;
 }
-catch (OperationCanceledException)
+catch (Exception exception) when (isStarting)
 {
-    logger.LogError("Not everything ended in time; what was left is taken up by other workers once its lease runs out.");
+    Console.Error.WriteLine($"The worker can't start: {StartUp.Reason(exception)}");
     return 1;
 }

@@ -17,13 +17,9 @@ public sealed class WorkerOptions : IValidatableObject
 
     /// <summary>
     /// Scratch space: what trainers and packing write before it is stored, in folders of its own that are emptied at start. Not
-    /// shared with another worker; empty takes one in the system's temporary folder.
+    /// shared with another worker; empty takes one in the system's temporary folder. See <see cref="ScratchFolder"/>.
     /// </summary>
     public string Folder { get; set; } = "";
-
-    /// <summary><see cref="Folder"/>, or one of this process in the system's temporary folder.</summary>
-    public string ScratchFolder => Path.GetFullPath(
-        Folder is { Length: > 0 } ? Folder : Path.Combine(Path.GetTempPath(), $"mlexperiments-worker-{Environment.ProcessId}"));
 
     /// <summary>Where trainers train: <c>auto</c> (a GPU where the build can use one), <c>cpu</c> or <c>cuda</c>.</summary>
     [AllowedValues("auto", "cpu", "cuda", ErrorMessage = "Device is auto, cpu or cuda.")]
@@ -58,6 +54,17 @@ public sealed class WorkerOptions : IValidatableObject
     /// <summary>How long a trainer may take to write its checkpoint when the worker is asked to stop.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
     public TimeSpan DrainWithin { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>How long a stop may take altogether: draining, then what the job queue and the last heartbeat need.</summary>
+    public TimeSpan StopWithin => DrainWithin + TimeSpan.FromSeconds(8);
+
+    /// <summary>How long storing what a trainer made, or reading what it needs, is tried before the attempt fails with the reason.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan StoreWithin { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How long to wait for another worker that packs the same images before they are packed here too.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan PackWait { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>Attempts that may be lost one after another before the trajectory's experiments fail.</summary>
     [Range(1, 100)]

@@ -24,11 +24,13 @@ usage() {
   cat <<'END'
 Usage: tests/run.sh [options] [PROJECT...]
 
-Installs the Debian packages that are missing, starts a PostgreSQL of its own, builds the solution and runs the tests
-of all projects, or of those named (Api.Tests, Worker.Tests, ...). The last line reads "N passed, N failed, N skipped".
+Installs the Debian packages and the Node.js tools that are missing, starts a PostgreSQL of its own, builds the solution
+and runs the tests of all projects, or of those named (Api.Tests, Worker.Tests, ...). The last line reads
+"N passed, N failed, N skipped".
 
   --filter EXPR   only the tests that match, for example --filter FullyQualifiedName~Sampler
   --long          also those that take minutes
+  --no-node       without those that need Node.js: the Postman collection, and the check of the OpenAPI document
   --help          this text
 END
 }
@@ -44,6 +46,7 @@ read_arguments() {
         export MLEXPERIMENTS_LONG=1
         PATIENCE=60m
         ;;
+      --no-node) export MLEXPERIMENTS_WITHOUT_NODE=1 ;;
       --filter)
         if (($# < 2)) || [[ -z $2 ]]; then
           misused "--filter takes an expression."
@@ -67,10 +70,43 @@ read_arguments() {
   fi
 }
 
+# Whether any of the projects runs Node.js tools.
+needs_node() {
+  [[ -z ${MLEXPERIMENTS_WITHOUT_NODE:-} && " ${PROJECTS[*]} " == *' EndToEnd.Tests '* ]]
+}
+
+# What only tests need; node and npm may have come from elsewhere than Debian.
+need_test_packages() {
+  local packages=(jq)
+  if needs_node && ! command -v npm >/dev/null; then
+    packages+=(nodejs npm)
+  fi
+  need_packages "${packages[@]}"
+}
+
+# Installs the tools that postman/package-lock.json names, unless they are what it named the last time.
+install_node_tools() {
+  local folder=$ROOT/postman version major stamp
+  version=$(node --version)
+  major=${version#v}
+  if ((${major%%.*} < 18)); then
+    fail "Node.js 18 or later is needed, and this is $version; --no-node leaves out the tests that need it."
+  fi
+  stamp="$version $(sha256sum <"$folder/package-lock.json")"
+  if [[ -f $folder/node_modules/installed-from && $(<"$folder/node_modules/installed-from") == "$stamp" ]]; then
+    return
+  fi
+  say "Installing Node.js tools (a minute, once) ..."
+  if ! run_quietly "$WORK/npm.log" npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund; then
+    fail "The tools couldn't be installed (see above); --no-node leaves out the tests that need them."
+  fi
+  echo "$stamp" >"$folder/node_modules/installed-from"
+}
+
 # Every script must at least parse; shellcheck says more, where it's installed.
 check_scripts() {
   local scripts=() script
-  mapfile -t scripts < <(cd "$ROOT" && find deploy tests .ci -type d \( -name bin -o -name obj -o -name node_modules \) -prune \
+  mapfile -t scripts < <(cd "$ROOT" && find deploy tests postman .ci -type d \( -name bin -o -name obj -o -name node_modules \) -prune \
     -o -type f \( -name '*.sh' -o -path .ci/run \) -print | sort)
   for script in "${scripts[@]}"; do
     if ! bash -n "$ROOT/$script"; then
@@ -127,6 +163,10 @@ run_project() {
   PASSED=$((PASSED + passed))
   FAILED=$((FAILED + failed))
   SKIPPED=$((SKIPPED + skipped))
+  if [[ -s $WORK/faults.md ]]; then
+    say "$(<"$WORK/faults.md")"
+    rm "$WORK/faults.md"
+  fi
   say "$name: $passed passed, $failed failed, $skipped skipped in $((SECONDS - started)) s"
 }
 
@@ -177,10 +217,13 @@ main() {
   trap 'exit 143' TERM HUP
   trap finish EXIT
 
-  need_packages
+  need_test_packages
   need_dotnet "$ROOT"
   need_engines "$ROOT" "$WORK/engines.log"
   check_scripts
+  if needs_node; then
+    install_node_tools
+  fi
   build
   start_database
   mkdir "$WORK/tmp" "$WORK/results"

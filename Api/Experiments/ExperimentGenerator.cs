@@ -1,4 +1,5 @@
 using System.Text.Json;
+using MlExperiments.Api.Infrastructure;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
@@ -14,6 +15,7 @@ internal sealed record GenerationPlan(
     DataSetVersion Version,
     string StudyName,
     JsonElement Definition,
+    int? RunningLimit,
     IReadOnlyList<ExperimentParameters> Parameters,
     IReadOnlyList<string> Names,
     bool Start);
@@ -27,7 +29,7 @@ internal sealed record Generated(Guid? StudyId, IReadOnlyList<Guid> Created, IRe
 /// Makes experiments and puts them up for training, all in one transaction. The model's row is locked first, so that requests on
 /// one model come one after another; the unique fingerprints decide over what that does not cover.
 /// </summary>
-internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue queue)
+internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue queue, TimeProvider time)
 {
     /// <returns>Null where the model was deleted meanwhile.</returns>
     public Task<Generated?> GenerateAsync(GenerationPlan plan, CancellationToken cancellationToken) =>
@@ -42,7 +44,8 @@ internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue que
                 return null;
         }
 
-        var milestones = plan.Parameters.Select((parameters, index) => new Milestone(plan, parameters, plan.Names[index])).ToList();
+        var ids = new OrderedIds(time);
+        var milestones = plan.Parameters.Select((parameters, index) => new Milestone(ids.Next(), plan, parameters, plan.Names[index])).ToList();
         var trajectories = await LockTrajectoriesAsync(plan, milestones, cancellationToken);
         var existing = await FindExistingAsync(milestones, cancellationToken);
         var missing = milestones.FindAll(milestone => !existing.ContainsKey(milestone.Fingerprint));
@@ -123,12 +126,16 @@ internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue que
         var id = Guid.CreateVersion7();
         await using var inserting = Command(
             db,
-            "INSERT INTO studies (id, model_id, data_set_version_id, name, definition, created_at) VALUES ($1, $2, $3, $4, $5::jsonb, now())",
+            """
+            INSERT INTO studies (id, model_id, data_set_version_id, name, definition, running_limit, created_at)
+            VALUES ($1, $2, $3, $4, $5::json, $6::integer, now())
+            """,
             id,
             plan.Model.Id,
             plan.Version.Id,
             plan.StudyName,
-            plan.Definition.GetRawText());
+            plan.Definition.GetRawText(),
+            plan.RunningLimit is { } limit ? limit : DBNull.Value);
         await inserting.ExecuteNonQueryAsync(cancellationToken);
         return id;
     }
@@ -171,9 +178,9 @@ internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue que
     }
 
     /// <summary>An experiment to be, with an id of its own in case that it is new.</summary>
-    private sealed class Milestone(GenerationPlan plan, ExperimentParameters parameters, string name)
+    private sealed class Milestone(Guid id, GenerationPlan plan, ExperimentParameters parameters, string name)
     {
-        public Guid Id { get; } = Guid.CreateVersion7();
+        public Guid Id { get; } = id;
         public string Name { get; } = name;
         public int Steps { get; } = parameters.Steps;
         public string Json { get; } = JsonSerializer.Serialize(parameters, ContractJson.Options);

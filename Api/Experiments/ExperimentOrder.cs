@@ -6,12 +6,12 @@ using MlExperiments.Shared.Search;
 
 namespace MlExperiments.Api.Experiments;
 
-/// <summary>Where a page of sorted experiments ends: its last experiment's sort key and number.</summary>
-internal sealed record ExperimentPosition(double? Value, string? Word, DateTimeOffset? Time, int Number);
+/// <summary>Where a page of sorted experiments ends: its last experiment's sort key, number and id.</summary>
+internal sealed record ExperimentPosition(double? Value, string? Word, DateTimeOffset? Time, int Number, Guid Id);
 
 /// <summary>
-/// Orders one model's experiments by a result or a parameter, those without a value last, equal ones by number, and goes on after
-/// a position.
+/// Orders experiments by a result or a parameter, those without a value last, and goes on after a position. Equal ones of one model come by
+/// number, those of several by id, which is the order in which they were made.
 /// </summary>
 internal sealed class ExperimentOrder
 {
@@ -22,11 +22,13 @@ internal sealed class ExperimentOrder
 
     private readonly string _sort;
     private readonly bool _descending;
+    private readonly bool _acrossModels;
 
-    private ExperimentOrder(string sort, bool descending)
+    private ExperimentOrder(string sort, bool descending, bool acrossModels)
     {
         _sort = sort;
         _descending = descending;
+        _acrossModels = acrossModels;
     }
 
     public static IEnumerable<string> Names => Results.Concat(Parameters);
@@ -34,12 +36,12 @@ internal sealed class ExperimentOrder
     private static IEnumerable<string> Parameters => ParameterDefinition.All.Keys.Where(name => name != ParameterDefinition.Epochs);
 
     /// <summary>Null where there is no such order.</summary>
-    public static ExperimentOrder? Find(string sort, bool descending) =>
-        Results.Concat(Parameters).Contains(sort) ? new ExperimentOrder(sort, descending) : null;
+    public static ExperimentOrder? Find(string sort, bool descending, bool acrossModels) =>
+        Names.Contains(sort) ? new ExperimentOrder(sort, descending, acrossModels) : null;
 
     public IQueryable<Experiment> Apply(IQueryable<Experiment> experiments, ExperimentPosition? after) => _sort switch
     {
-        "number" => Sort(experiments, experiment => (double?)experiment.Number, after, after?.Value),
+        "number" => Sort(experiments, experiment => experiment.Number, after, (int)(after?.Value ?? 0)),
         "accuracy" => Sort(experiments, experiment => experiment.Accuracy, after, after?.Value),
         "testAccuracy" => Sort(experiments, experiment => experiment.TestAccuracy, after, after?.Value),
         // What is not finite is shown as null, and sorts as that.
@@ -60,7 +62,7 @@ internal sealed class ExperimentOrder
                 : experiment.Status == ExperimentStatus.Failed ? 6 : 7),
             after,
             after?.Value),
-        "createdAt" => Sort(experiments, experiment => (DateTimeOffset?)experiment.CreatedAt, after, after?.Time),
+        "createdAt" => Sort(experiments, experiment => experiment.CreatedAt, after, after?.Time ?? default),
         _ when ParameterDefinition.All[_sort].IsNumber =>
             Sort(experiments, experiment => (double?)experiment.Parameters.GetProperty(_sort).GetDouble(), after, after?.Value),
         _ => Sort(experiments, experiment => experiment.Parameters.GetProperty(_sort).GetString(), after, after?.Word),
@@ -68,7 +70,7 @@ internal sealed class ExperimentOrder
 
     public ExperimentPosition PositionOf(ExperimentResponse experiment)
     {
-        var position = new ExperimentPosition(null, null, null, experiment.Number);
+        var position = new ExperimentPosition(null, null, null, experiment.Number, experiment.Id);
         return _sort switch
         {
             "number" => position with { Value = experiment.Number },
@@ -93,25 +95,44 @@ internal sealed class ExperimentOrder
         IQueryable<Experiment> experiments, Expression<Func<Experiment, TKey>> key, ExperimentPosition? after, TKey? value)
     {
         var experiment = key.Parameters[0];
-        var isNull = Expression.Equal(key.Body, Expression.Constant(null, typeof(TKey)));
+        // One that has no null is compared and sorted as it is, so that an index over it serves.
+        var isNull = default(TKey) is null ? Expression.Equal(key.Body, Expression.Constant(null, typeof(TKey))) : null;
         if (after is not null)
         {
-            var number = after.Number;
-            Expression<Func<Experiment, bool>> later = candidate => candidate.Number > number;
-            var laterBody = new Replace(later.Parameters[0], experiment).Visit(later.Body);
+            var follows = Follows(after);
+            var later = new Replace(follows.Parameters[0], experiment).Visit(follows.Body);
             // Read off an object, so that the query takes it as a parameter.
             var from = Expression.Property(Expression.Constant(new Box<TKey>(value!)), nameof(Box<>.Value));
-            var beyond = value is null
-                ? Expression.AndAlso(isNull, laterBody)
-                : Expression.OrElse(isNull, Expression.OrElse(Compare(key.Body, from), Expression.AndAlso(Expression.Equal(key.Body, from), laterBody)));
+            var beyond = (isNull, value) switch
+            {
+                (null, _) => Expression.AndAlso(Compare(key.Body, from, orEqual: true), Expression.OrElse(Compare(key.Body, from), later)),
+                (_, null) => Expression.AndAlso(isNull, later),
+                _ => Expression.OrElse(isNull, Expression.OrElse(Compare(key.Body, from), Expression.AndAlso(Expression.Equal(key.Body, from), later))),
+            };
             experiments = experiments.Where(Expression.Lambda<Func<Experiment, bool>>(beyond, experiment));
         }
 
-        var nullsLast = experiments.OrderBy(Expression.Lambda<Func<Experiment, bool>>(isNull, experiment));
-        return (_descending ? nullsLast.ThenByDescending(key) : nullsLast.ThenBy(key)).ThenBy(candidate => candidate.Number);
+        IOrderedQueryable<Experiment> sorted;
+        if (isNull is null)
+        {
+            sorted = _descending ? experiments.OrderByDescending(key) : experiments.OrderBy(key);
+        }
+        else
+        {
+            var nullsLast = experiments.OrderBy(Expression.Lambda<Func<Experiment, bool>>(isNull, experiment));
+            sorted = _descending ? nullsLast.ThenByDescending(key) : nullsLast.ThenBy(key);
+        }
+
+        return _acrossModels ? sorted.ThenBy(candidate => candidate.Id) : sorted.ThenBy(candidate => candidate.Number);
     }
 
-    private BinaryExpression Compare(Expression key, Expression value)
+    private Expression<Func<Experiment, bool>> Follows(ExperimentPosition after)
+    {
+        var (number, id) = (after.Number, after.Id);
+        return _acrossModels ? candidate => candidate.Id > id : candidate => candidate.Number > number;
+    }
+
+    private BinaryExpression Compare(Expression key, Expression value, bool orEqual = false)
     {
         if (key.Type == typeof(string))
         {
@@ -119,7 +140,13 @@ internal sealed class ExperimentOrder
             value = Expression.Constant(0);
         }
 
-        return _descending ? Expression.LessThan(key, value) : Expression.GreaterThan(key, value);
+        return (_descending, orEqual) switch
+        {
+            (true, false) => Expression.LessThan(key, value),
+            (false, false) => Expression.GreaterThan(key, value),
+            (true, true) => Expression.LessThanOrEqual(key, value),
+            (false, true) => Expression.GreaterThanOrEqual(key, value),
+        };
     }
 
     private sealed record Box<T>(T Value);

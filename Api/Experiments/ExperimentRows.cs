@@ -1,12 +1,11 @@
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
-using MlExperiments.Api.Workers;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 
 namespace MlExperiments.Api.Experiments;
 
-/// <summary>Reads experiments as the API shows them: one query for any number of them.</summary>
+/// <summary>Reads experiments as the API shows them: the same few queries for any number of them.</summary>
 internal static class ExperimentRows
 {
     /// <summary>The metric whose curve says how good an experiment was on the way.</summary>
@@ -16,8 +15,9 @@ internal static class ExperimentRows
         this IQueryable<Experiment> experiments, ExperimentsDbContext db, CancellationToken cancellationToken)
     {
         var rows = await Read(db, experiments).ToListAsync(cancellationToken);
-        var slots = rows.Exists(row => row.Experiment.Status == ExperimentStatus.Queued) ? await SlotsAsync(db, cancellationToken) : new Slots(0, 0);
-        return [.. rows.Select(row => ToResponse(row, slots))];
+        var queued = rows.Select(row => row.Experiment).Where(experiment => experiment.Status == ExperimentStatus.Queued);
+        var reasons = await WaitingReasons.ReadAsync(db, queued, cancellationToken);
+        return [.. rows.Select(row => ToResponse(row, reasons))];
     }
 
     public static ExperimentParameters ReadParameters(JsonElement parameters) => parameters.Deserialize<ExperimentParameters>(ContractJson.Options)!;
@@ -26,6 +26,7 @@ internal static class ExperimentRows
         from experiment in experiments.AsNoTracking()
         select new Row(
             experiment,
+            db.Models.Where(model => model.Id == experiment.ModelId).Select(model => model.Name).First(),
             experiment.Trajectory!.Status,
             experiment.Trajectory.Step,
             db.DataSetVersions.Where(version => version.Id == experiment.Trajectory.DataSetVersionId).Select(version => version.TrainCount).First(),
@@ -36,7 +37,7 @@ internal static class ExperimentRows
                 .OrderByDescending(point => point.Value).ThenBy(point => point.Step)
                 .FirstOrDefault());
 
-    private static ExperimentResponse ToResponse(Row row, Slots slots)
+    private static ExperimentResponse ToResponse(Row row, WaitingReasons reasons)
     {
         var experiment = row.Experiment;
         var parameters = ReadParameters(experiment.Parameters);
@@ -44,6 +45,7 @@ internal static class ExperimentRows
         {
             { Status: ExperimentStatus.Completed } => experiment.TotalSteps,
             { StartedAt: null } => 0,
+            { StoppedAtStep: { } stopped } => stopped,
             _ => Math.Min(row.TrajectoryStep, experiment.TotalSteps),
         };
         // Before it started, what its trajectory did was for others.
@@ -54,9 +56,10 @@ internal static class ExperimentRows
             experiment.Number,
             experiment.Name,
             experiment.ModelId,
+            row.ModelName,
             experiment.StudyId,
             experiment.Status,
-            experiment.Status == ExperimentStatus.Queued ? WaitingFor(row, slots) : null,
+            experiment.Status == ExperimentStatus.Queued ? reasons.Of(experiment, row.TrajectoryStatus, row.TrajectoryStep) : null,
             step,
             experiment.TotalSteps,
             Math.Round(step / Math.Ceiling((double)row.TrainCount / parameters.BatchSize), 4),
@@ -74,28 +77,12 @@ internal static class ExperimentRows
             experiment.DurationSeconds,
             experiment.SavedSeconds,
             experiment.Worker,
-            experiment.Error);
+            experiment.Error,
+            experiment.Priority,
+            experiment.StartAt,
+            experiment.Adjustment?.Deserialize<Adjustment>(ContractJson.Options));
     }
 
-    private static string WaitingFor(Row row, Slots slots) => (row.TrajectoryStatus, slots) switch
-    {
-        (TrajectoryStatus.Running, _) => $"its trajectory, which is at step {row.TrajectoryStep} for another experiment",
-        (_, { Total: 0 }) => $"a worker: none was seen within the last {AliveWorkers.SilenceInWords}",
-        (_, var (total, busy)) when busy >= total => $"a free slot: {(total == 1 ? "the only one is" : $"all {total} are")} busy",
-        _ => "a worker to take it",
-    };
-
-    private static async Task<Slots> SlotsAsync(ExperimentsDbContext db, CancellationToken cancellationToken)
-    {
-        var slots = await db.Database.SqlQuery<Slots>(
-            $"""
-            SELECT COALESCE(sum(slots), 0)::int AS total, COALESCE(sum(busy_slots), 0)::int AS busy
-            FROM workers WHERE stopped_at IS NULL AND last_seen_at > now() - {AliveWorkers.Silence}
-            """).ToListAsync(cancellationToken);
-        return slots[0];
-    }
-
-    private sealed record Row(Experiment Experiment, TrajectoryStatus TrajectoryStatus, int TrajectoryStep, int TrainCount, MetricPoint? Best);
-
-    private sealed record Slots(int Total, int Busy);
+    private sealed record Row(
+        Experiment Experiment, string ModelName, TrajectoryStatus TrajectoryStatus, int TrajectoryStep, int TrainCount, MetricPoint? Best);
 }

@@ -20,12 +20,16 @@ namespace MlExperiments.Api.Experiments;
 /// <param name="DurationSeconds">Training time from step 0 to totalSteps, whoever paid for it.</param>
 /// <param name="SavedSeconds">The part of it that had been trained for another experiment.</param>
 /// <param name="Worker">Name of the worker that trained or trains it.</param>
-/// <param name="Error">Why it failed.</param>
+/// <param name="Error">Why it failed, or was cancelled by the service.</param>
+/// <param name="Priority">Higher is trained earlier.</param>
+/// <param name="StartAt">Not trained before this time; null is at once.</param>
+/// <param name="Adjustment">What changes at the next step boundary; null where nothing waits for it.</param>
 public record ExperimentResponse(
     Guid Id,
     int Number,
     string Name,
     Guid ModelId,
+    string ModelName,
     Guid StudyId,
     ExperimentStatus Status,
     string? WaitingFor,
@@ -46,7 +50,10 @@ public record ExperimentResponse(
     double? DurationSeconds,
     double? SavedSeconds,
     string? Worker,
-    string? Error);
+    string? Error,
+    int Priority,
+    DateTimeOffset? StartAt,
+    Adjustment? Adjustment);
 
 /// <summary>One experiment with the attempts at its trajectory.</summary>
 public sealed record ExperimentDetail : ExperimentResponse

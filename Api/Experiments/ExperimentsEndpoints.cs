@@ -9,12 +9,12 @@ using MlExperiments.Shared.Data;
 
 namespace MlExperiments.Api.Experiments;
 
-/// <summary>Looks at experiments: lists, single ones, curves, weights, the best.</summary>
+/// <summary>Looks at experiments: single ones, curves, weights, the best.</summary>
 internal static class ExperimentsEndpoints
 {
     private const int MaxBest = 1000;
 
-    private const string ExampleParameters = """
+    internal const string ExampleParameters = """
         {"steps": 2000, "learningRate": 0.001, "layers": 2, "batchSize": 64, "optimizer": "adam", "momentum": 0, "weightDecay": 0,
          "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0}
         """;
@@ -25,20 +25,22 @@ internal static class ExperimentsEndpoints
 
     private const string ExampleHead = """
         "id": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "number": 5, "name": "lr 0.001, layers 2, steps 2000", "modelId": "01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d",
-        "studyId": "01980c3f-0a0b-7c0d-8e0f-1a2b3c4d5e6f",
+        "modelName": "Digits", "studyId": "01980c3f-0a0b-7c0d-8e0f-1a2b3c4d5e6f",
         """ + "\"parameters\": " + ExampleParameters;
 
     internal const string QueuedExample = "{" + ExampleHead + """
         , "status": "queued", "waitingFor": "a free slot: all 2 are busy", "step": 0, "totalSteps": 2000, "epoch": 0,
         "accuracy": null, "bestAccuracy": null, "bestStep": null, "testAccuracy": null, "loss": null, "meanSquaredError": null, "diverged": false,
-        "createdAt": "2026-03-01T09:00:00+00:00", "startedAt": null, "finishedAt": null, "durationSeconds": null, "savedSeconds": null, "worker": null, "error": null}
+        "createdAt": "2026-03-01T09:00:00+00:00", "startedAt": null, "finishedAt": null, "durationSeconds": null, "savedSeconds": null, "worker": null, "error": null,
+        "priority": 0, "startAt": null, "adjustment": null}
         """;
 
-    private const string CompletedExample = ExampleHead + """
+    internal const string CompletedExample = ExampleHead + """
         , "status": "completed", "waitingFor": null, "step": 2000, "totalSteps": 2000, "epoch": 2.6667,
         "accuracy": 0.989, "bestAccuracy": 0.991, "bestStep": 1900, "testAccuracy": 0.9885, "loss": 0.034, "meanSquaredError": 0.0016, "diverged": false,
         "createdAt": "2026-03-01T09:00:00+00:00", "startedAt": "2026-03-01T09:00:02+00:00", "finishedAt": "2026-03-01T09:00:25+00:00",
-        "durationSeconds": 21.4, "savedSeconds": 10.6, "worker": "worker-1", "error": null
+        "durationSeconds": 21.4, "savedSeconds": 10.6, "worker": "worker-1", "error": null,
+        "priority": 0, "startAt": null, "adjustment": null
         """;
 
     private const string DetailExample = "{" + CompletedExample + """
@@ -51,10 +53,6 @@ internal static class ExperimentsEndpoints
     public static void MapExperiments(this IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup("/api").WithTags("Experiments");
-        group.MapGet("/models/{id:guid}/experiments", ListExperiments)
-            .WithSummary("Lists a model's experiments, filtered, and sorted by a result or a parameter")
-            .WithExamples(response: "{\"items\": [{" + CompletedExample + "}], \"nextCursor\": null}")
-            .Fails(400, 404);
         group.MapGet("/models/{id:guid}/best", GetBest)
             .WithSummary("The best parameters of a model, and the accuracy of every experiment on the same images")
             .WithDescription(
@@ -67,10 +65,12 @@ internal static class ExperimentsEndpoints
             .Fails(404, 409);
         group.MapGet("/experiments/{id:guid}", GetExperiment)
             .WithSummary("One experiment, with the attempts at training it")
+            .WithDescription("Experiments that differ only in steps share a trajectory, and with it the attempts.")
             .WithExamples(response: DetailExample)
             .Fails(404);
         group.MapGet("/experiments/{id:guid}/metrics", GetMetrics)
             .WithSummary("An experiment's curves, up to its last step")
+            .WithDescription("Of a running one they grow: send the last step as after to get what is new.")
             .WithExamples(response: """
                 {"experimentId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "step": 200, "totalSteps": 2000,
                  "curves": {"loss": [{"step": 100, "value": 0.61}, {"step": 200, "value": 0.27}], "validationAccuracy": [{"step": 100, "value": 0.93}, {"step": 200, "value": 0.955}]}}
@@ -78,6 +78,7 @@ internal static class ExperimentsEndpoints
             .Fails(400, 404);
         group.MapGet("/experiments/{id:guid}/weights", GetWeights)
             .WithSummary("The trained weights as a safetensors file, which PyTorch loads")
+            .WithDescription("Completed experiments have them. Ranges and ETags work, so that a download that was cut off goes on.")
             .WithExamples()
             .Produces<Stream>(StatusCodes.Status200OK, "application/octet-stream")
             .Produces<Stream>(StatusCodes.Status206PartialContent, "application/octet-stream")
@@ -85,40 +86,6 @@ internal static class ExperimentsEndpoints
             .Produces(StatusCodes.Status416RangeNotSatisfiable)
             .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The experiment is running: it has weights once it is completed."}""")
             .Fails(404, 409, 410);
-    }
-
-    private static async Task<Results<Ok<Page<ExperimentResponse>>, ValidationProblem, ProblemHttpResult>> ListExperiments(
-        Guid id,
-        [AsParameters] PageQuery page,
-        ExperimentsDbContext db,
-        [Words(typeof(StatusCounts)), Description("Only experiments in these statuses: several times, or several with commas between them.")] string[]? status = null,
-        [Description("Only experiments of this study.")] Guid? studyId = null,
-        [Words(typeof(ExperimentOrder)), Description("number (the default), name, status, accuracy, testAccuracy, loss, meanSquaredError, durationSeconds, savedSeconds, createdAt, startedAt, finishedAt, or the name of a parameter. Experiments without a value come last.")] string sort = "number",
-        [Description("asc (the default) or desc."), AllowedValues("asc", "desc", ErrorMessage = "order is asc or desc.")] string order = "asc",
-        CancellationToken cancellationToken = default)
-    {
-        if (ExperimentOrder.Find(sort, order == "desc") is not { } sorting)
-            return Problems.Invalid("sort", $"There is no order by {sort}; there are {string.Join(", ", ExperimentOrder.Names)}.");
-        var statuses = new HashSet<ExperimentStatus>();
-        foreach (var word in (status ?? []).SelectMany(words => words.Split(',', StringSplitOptions.TrimEntries)))
-        {
-            if (!StatusCounts.TryParse(word, out var parsed))
-                return Problems.Invalid("status", $"There is no status \"{word}\"; there are {string.Join(", ", StatusCounts.Names)}.");
-            statuses.Add(parsed);
-        }
-
-        var list = $"experiments {id} {sort} {order} {studyId} {string.Join(' ', statuses.Order())}";
-        if (!Cursor.TryDecode<ExperimentPosition>(page, list, out var after, out var problem))
-            return problem;
-        var experiments = db.Experiments.Where(experiment => experiment.ModelId == id);
-        if (statuses.Count > 0)
-            experiments = experiments.Where(experiment => statuses.Contains(experiment.Status));
-        if (studyId is not null)
-            experiments = experiments.Where(experiment => experiment.StudyId == studyId);
-        var items = await sorting.Apply(experiments, after).Take(page.Size + 1).ToResponsesAsync(db, cancellationToken);
-        if (items.Count == 0 && !await db.Models.AnyAsync(model => model.Id == id, cancellationToken))
-            return Problems.NotFound("model", id);
-        return TypedResults.Ok(Pages.Cut(items, page, list, sorting.PositionOf));
     }
 
     private static async Task<Results<Ok<BestResponse>, ProblemHttpResult>> GetBest(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken)
@@ -160,14 +127,25 @@ internal static class ExperimentsEndpoints
             Reproducible = more.Reproducible,
             WeightsHash = more.WeightsHash,
             QueuedAt = more.QueuedAt,
-            Attempts = await db.Attempts.AsNoTracking()
-                .Where(attempt => attempt.TrajectoryId == more.TrajectoryId)
-                .OrderByDescending(attempt => attempt.Fence).Take(100)
+            Attempts = await AttemptsOf(db, more.TrajectoryId)
                 .Select(attempt => new AttemptResponse(
                     attempt.WorkerName, attempt.FromStep, attempt.ToStep, attempt.StartedAt, attempt.FinishedAt, attempt.Outcome, attempt.Error))
                 .ToListAsync(cancellationToken),
         });
     }
+
+    /// <summary>Of a trajectory that was forked off another, with those that trained the steps before; newest first.</summary>
+    private static IQueryable<Attempt> AttemptsOf(ExperimentsDbContext db, Guid trajectoryId) =>
+        db.Attempts.FromSql(
+            $"""
+            WITH RECURSIVE line AS (
+                SELECT id, parent_id, forked_at_step, 2147483647 AS before FROM trajectories WHERE id = {trajectoryId}
+                UNION ALL
+                SELECT parent.id, parent.parent_id, parent.forked_at_step, line.forked_at_step
+                FROM trajectories AS parent JOIN line ON parent.id = line.parent_id)
+            SELECT attempts.* FROM attempts JOIN line ON line.id = attempts.trajectory_id AND attempts.from_step < line.before
+            """)
+            .AsNoTracking().OrderByDescending(attempt => attempt.StartedAt).ThenByDescending(attempt => attempt.Fence).Take(100);
 
     private static async Task<Results<Ok<MetricsResponse>, ProblemHttpResult>> GetMetrics(
         Guid id,

@@ -26,8 +26,7 @@ public sealed record GenerateRequest
 
     public ObjectiveRequest? Objective { get; init; }
 
-    /// <summary>Not supported by this version: leave it out.</summary>
-    public Dictionary<string, JsonElement>? Limits { get; init; }
+    public LimitsRequest? Limits { get; init; }
 
     /// <summary>False leaves the experiments as drafts, to be started with train.</summary>
     public bool Start { get; init; } = true;
@@ -55,6 +54,17 @@ public sealed record ObjectiveRequest
     /// <summary><c>maximize</c>.</summary>
     [AllowedValues("maximize", ErrorMessage = "accuracy is to maximize.")]
     public string Direction { get; init; } = "maximize";
+}
+
+/// <summary>What the study may take.</summary>
+public sealed record LimitsRequest
+{
+    /// <summary>
+    /// At most so many of the study's trajectories train at a time, 1 to 1,000; as many as there are slots unless given. One that another study
+    /// asks for too may train for that one, and counts here as well.
+    /// </summary>
+    [Range(1, Study.MaxRunning, ErrorMessage = "running is 1 to 1000.")]
+    public int? Running { get; init; }
 }
 
 /// <summary>The study that came of a request.</summary>

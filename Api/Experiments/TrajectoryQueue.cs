@@ -12,29 +12,11 @@ namespace MlExperiments.Api.Experiments;
 /// </summary>
 internal static class TrajectoryQueue
 {
-    /// <summary>
-    /// The most tickets of one request. They keep more slots busy than anyone has until the sweeper adds the rest, and each takes
-    /// milliseconds that somebody waits for.
-    /// </summary>
-    private const int MaxTickets = 100;
-
-    /// <summary>
-    /// Makes the locked trajectories that are idle wait for a worker, in the order given, and enqueues a ticket for each, up to
-    /// <see cref="MaxTickets"/>. A running one is left alone: its worker looks again when it finishes.
-    /// </summary>
-    /// <param name="ids">Trajectories with queued experiments, locked by this transaction.</param>
+    /// <summary>Makes locked trajectories with queued experiments wait for a worker, in the order given, as if none of their attempts had been lost.</summary>
     public static async Task WakeAsync(ExperimentsDbContext db, IJobQueue queue, Guid[] ids, CancellationToken cancellationToken)
     {
-        await using var command = Command(
-            db,
-            """
-            UPDATE trajectories SET status = 'waiting', waiting_since = now() + place * interval '1 microsecond', lost_attempts = 0
-            FROM unnest($1) WITH ORDINALITY AS woken (id, place)
-            WHERE trajectories.id = woken.id AND status = 'idle'
-            """,
-            ids);
-        var woken = await command.ExecuteNonQueryAsync(cancellationToken);
-        await queue.EnqueueAsync(db, Math.Min(woken, MaxTickets), cancellationToken);
+        await db.Database.ExecuteSqlAsync($"UPDATE trajectories SET lost_attempts = 0 WHERE id = ANY ({ids}) AND status = 'idle'", cancellationToken);
+        await TrajectorySchedule.RefreshAsync(db, queue, ids, cancellationToken);
     }
 
     /// <summary>Queues every draft of a model; returns how many there were.</summary>

@@ -22,11 +22,13 @@ internal static class ImageChangesEndpoints
         var image = routes.MapGroup("/api/images/{id:guid}").WithTags("Images");
         image.MapPatch("/", UpdateImage)
             .WithSummary("Gives an image another label or split")
+            .WithDescription("Experiments generated before keep the image as it was.")
             .WithExamples("""{"label": "7", "split": "train"}""", ImagesEndpoints.Example)
             .WithExample(409, Problems.ArchivedExample)
             .Fails(400, 404, 409, 413, 415);
         image.MapDelete("/", DeleteImage)
             .WithSummary("Removes an image from its model; experiments generated before keep it")
+            .WithDescription("Uploaded again, it is a new image of the model.")
             .WithExamples()
             .WithExample(409, Problems.ArchivedExample)
             .Fails(404, 409);

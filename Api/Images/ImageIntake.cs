@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.Security.Cryptography;
+using MlExperiments.Api.Infrastructure;
+using MlExperiments.Shared;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Imaging;
@@ -126,12 +128,14 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
         if (_packed.Count == 0 || ModelIsGone)
             return;
         var pack = await packs.CompleteAsync(cancellationToken);
+        FailPoint.Hit("pack.stored");
         if (await rows.InsertAsync(model.Id, pack, _packed.Values, cancellationToken) is not { } inserted)
         {
             ModelIsGone = true;
             return;
         }
 
+        FailPoint.Hit("images.inserted");
         tally.Accepted += inserted.Count;
         if (inserted.Count < _packed.Count)
         {

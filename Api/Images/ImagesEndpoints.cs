@@ -31,6 +31,9 @@ internal static class ImagesEndpoints
         var model = routes.MapGroup("/api/models/{id:guid}/images").WithTags("Images");
         model.MapPost("/", UploadImages)
             .WithSummary("Uploads labelled images, zips with a folder for each class, or MNIST's IDX files; answers what became of each")
+            .WithDescription(
+                "A file that can't be taken is refused by name, with the reason, and the others are stored. It needs no Idempotency-Key: an image counts once by its " +
+                "content, so an upload that was cut off is sent again as it was.")
             .TakesForm<RouteHandlerBuilder, UploadForm>()
             .WithExamples(response: """{"accepted": 998, "duplicates": 1, "refused": [{"file": "cats/notes.txt", "reason": "it is not a PNG, JPEG, GIF, BMP or WebP file"}], "refusedCount": 1}""")
             .WithMetadata(new LeavesBehind(
@@ -39,10 +42,12 @@ internal static class ImagesEndpoints
             .Fails(400, 404, 409, 413, 415, 507);
         model.MapGet("/", ListImages)
             .WithSummary("Lists a model's images in the order of their upload")
+            .WithDescription("Filtered by label and by the split that the upload named.")
             .WithExamples(response: "{\"items\": [" + Example + "], \"nextCursor\": null}")
             .Fails(400, 404);
         model.MapGet("/summary", SummarizeImages)
             .WithSummary("A model's images counted by class and split, as uploaded and as training will use them")
+            .WithDescription("Without validation images, a fifth of the training images is held out, chosen by their hash. notTrainable says what is missing before experiments can be generated.")
             .WithExamples(response: """
                 {"total": 10, "totalBytes": 2750, "uploaded": {"train": 10, "validation": 0, "test": 0}, "resolved": {"train": 8, "validation": 2, "test": 0}, "notTrainable": null,
                 "classes": [{"label": "cat", "total": 5, "uploaded": {"train": 5, "validation": 0, "test": 0}, "resolved": {"train": 4, "validation": 1, "test": 0}},
@@ -52,10 +57,12 @@ internal static class ImagesEndpoints
         var image = routes.MapGroup("/api/images/{id:guid}").WithTags("Images");
         image.MapGet("/", GetImage)
             .WithSummary("One image: its label, its split and where its file is")
+            .WithDescription("As its upload or the last change left it.")
             .WithExamples(response: Example)
             .Fails(404);
         image.MapGet("/content", GetImageContent)
             .WithSummary("An image's file, byte for byte as it was uploaded")
+            .WithDescription("It never changes: the answer has an ETag and may be cached for ever.")
             .Produces<Stream>(StatusCodes.Status200OK, "image/png", "image/jpeg", "image/gif", "image/bmp", "image/webp")
             .Produces(StatusCodes.Status304NotModified)
             .Fails(404, 410);

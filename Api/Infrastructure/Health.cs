@@ -28,9 +28,11 @@ internal static partial class Health
         var group = routes.MapGroup("/health").WithTags("Health");
         group.MapGet("/live", GetLive)
             .WithSummary("Answers as long as the process serves requests")
+            .WithDescription("For whatever restarts the service when it hangs. It needs no API key and looks at nothing else.")
             .WithExamples(response: """{"status": "live", "checks": []}""");
         group.MapGet("/ready", GetReady)
             .WithSummary("Says whether everything that the service needs is there")
+            .WithDescription("The database, the blobs and a worker, each with what was found. Without a worker it is 503, though everything but training works.")
             .WithExamples(response: """
                 {"status": "ready", "checks": [
                   {"name": "database", "status": "ok", "detail": "Reachable, with this build's schema."},

@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -18,7 +19,7 @@ internal sealed class WordsAttribute(Type source) : Attribute
 
 /// <summary>
 /// What the types say and the generator does not read: of a request, what may be left out and what that means; of an answer, that every member is
-/// always there; of both, which words a member takes.
+/// always there but those that are left out on purpose; of both, which words a member takes.
 /// </summary>
 internal sealed class OpenApiSchemas : ISchemaFilter
 {
@@ -38,11 +39,13 @@ internal sealed class OpenApiSchemas : ISchemaFilter
             var name = JsonNamingPolicy.CamelCase.ConvertName(property.Name);
             if (!own.Properties.TryGetValue(name, out var member))
                 continue;
-            if (!isRequest || property.IsDefined(typeof(RequiredAttribute)) || property.IsDefined(typeof(RequiredMemberAttribute)))
+            var isOptional = isRequest || property.GetCustomAttribute<JsonIgnoreAttribute>() is { Condition: not JsonIgnoreCondition.Never };
+            if (!isOptional || property.IsDefined(typeof(RequiredAttribute)) || property.IsDefined(typeof(RequiredMemberAttribute)))
                 own.Required.Add(name);
             if (member is not OpenApiSchema inline)
                 continue;
             inline.Description = WithoutTypeNames(inline.Description);
+            MakeNullable(inline);
             if (property.GetCustomAttribute<AllowedValuesAttribute>() is { } allowed)
                 inline.Enum = [.. allowed.Values.OfType<object>().Select(value => ToNode(value)!)];
             if (defaults is not null)
@@ -51,6 +54,18 @@ internal sealed class OpenApiSchemas : ISchemaFilter
     }
 
     public static JsonNode? ToNode(object? value) => value is string or int or double or bool ? JsonSerializer.SerializeToNode(value) : null;
+
+    /// <summary>
+    /// Beside a reference, <c>nullable</c> allows nothing: null still isn't what the referenced schema says. So it is one of the two.
+    /// </summary>
+    private static void MakeNullable(OpenApiSchema member)
+    {
+        if (member.AllOf is not [OpenApiSchemaReference reference] || member.Type?.HasFlag(JsonSchemaType.Null) != true)
+            return;
+        member.AllOf = null;
+        member.Type = null;
+        member.OneOf = [reference, new OpenApiSchema { Type = JsonSchemaType.Object | JsonSchemaType.Null, Enum = [JsonNullSentinel.JsonNull] }];
+    }
 
     // A sentence with a reference to code is for who reads the code.
     private static string? WithoutTypeNames(string? description) => description?.Contains("MlExperiments.", StringComparison.Ordinal) == true

@@ -61,6 +61,7 @@ internal static class Problems
     private static string InvalidDetail(IDictionary<string, string[]> errors) =>
         errors.Count switch
         {
+            1 when errors.Values.First() is [var first, _, ..] all => $"{first} And {all.Length - 1} more; see errors.",
             1 => errors.Values.First()[0],
             > MaxErrors => $"{errors.Count} fields are wrong; errors names the first {MaxErrors}.",
             _ => $"{errors.Count} fields are wrong; see errors.",

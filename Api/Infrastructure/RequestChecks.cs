@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Text;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Mvc.ApiExplorer;
 using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.Net.Http.Headers;
@@ -14,9 +15,13 @@ internal static class RequestChecks
 
     private static readonly object HeadKey = new();
 
+    // Beyond it, a body isn't read for the sake of the answer.
+    private const long MaxReadBytes = 16 * MaxJsonBytes;
+
     public static void UseRequestChecks(this WebApplication app)
     {
         var known = new Lazy<Dictionary<MethodInfo, string[]>>(() => KnownKeys(app.Services.GetRequiredService<IApiDescriptionGroupCollectionProvider>()));
+        app.Use((context, next) => IsTooLong(context) ? RefuseTooLongAsync(context) : next(context));
         app.Use((context, next) => Refusal(context, known) is { } refusal ? refusal.ExecuteAsync(context) : next(context));
     }
 
@@ -34,6 +39,23 @@ internal static class RequestChecks
 
     /// <summary>Whether the body goes nowhere: for answers that never end.</summary>
     public static bool IsHead(this HttpContext context) => context.Items.ContainsKey(HeadKey);
+
+    /// <summary>Too long for JSON, by its own account, and on its way: who asks first (Expect: 100-continue) is told at once.</summary>
+    private static bool IsTooLong(HttpContext context) =>
+        context.Request.ContentLength is > MaxJsonBytes and <= MaxReadBytes
+        && context.Request.Headers.Expect.Count == 0
+        && context.GetEndpoint() is { } endpoint
+        && endpoint.Metadata.GetMetadata<FormBody>() is null;
+
+    /// <summary>Reads the body to its end before it is refused: who still sends when the connection is closed never gets to read why.</summary>
+    private static async Task RefuseTooLongAsync(HttpContext context)
+    {
+        var refusal = TypedResults.Problem(Problems.TooLarge(context), statusCode: StatusCodes.Status413PayloadTooLarge);
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+            limit.MaxRequestBodySize = MaxReadBytes;
+        await context.Request.Body.CopyToAsync(Stream.Null, context.RequestAborted);
+        await refusal.ExecuteAsync(context);
+    }
 
     private static IResult? Refusal(HttpContext context, Lazy<Dictionary<MethodInfo, string[]>> known)
     {

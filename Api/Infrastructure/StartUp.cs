@@ -5,7 +5,6 @@ using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Imaging;
 using MlExperiments.Shared.Queue;
-using Npgsql;
 
 namespace MlExperiments.Api.Infrastructure;
 
@@ -18,16 +17,11 @@ internal static partial class StartUp
         try
         {
             services.AddDatabase(configuration);
-            _ = new NpgsqlConnectionStringBuilder(configuration.GetConnectionString(Database.ConnectionName));
             return null;
         }
         catch (InvalidOperationException exception)
         {
             return exception.Message;
-        }
-        catch (Exception exception) when (exception is ArgumentException or FormatException)
-        {
-            return $"ConnectionStrings__{Database.ConnectionName} is no connection string: {exception.Message}";
         }
     }
 

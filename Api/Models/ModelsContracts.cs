@@ -108,6 +108,7 @@ public sealed record ModelResponse(
 /// <param name="BestAccuracy">Best validation accuracy, 0 to 1: on the present images, or else on the newest data set version that has a completed experiment. Null until an experiment is completed.</param>
 /// <param name="BestExperimentId">The experiment that has it.</param>
 /// <param name="BestDataSetVersion">The images that it was trained on; null like the experiment.</param>
+/// <param name="PredictorExperimentId">The experiment that answers predictions: the best one, unless another was chosen. Null until an experiment is completed.</param>
 /// <param name="Images">By the split that uploads, and changes since, named.</param>
 /// <param name="Classes">By label, in alphabetical order.</param>
 /// <param name="Experiments">How many there are by status; every status is there.</param>
@@ -124,6 +125,7 @@ public sealed record ModelDetail(
     double? BestAccuracy,
     Guid? BestExperimentId,
     DataSetVersionResponse? BestDataSetVersion,
+    Guid? PredictorExperimentId,
     DateTimeOffset CreatedAt,
     ImageCounts Images,
     IReadOnlyList<ClassCount> Classes,

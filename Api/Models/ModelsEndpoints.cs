@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Infrastructure;
+using MlExperiments.Api.Predictions;
 using MlExperiments.Shared.Data;
 using Npgsql;
 
@@ -24,7 +25,7 @@ internal static partial class ModelsEndpoints
     private const string DetailExample = "{" + Example + """
         , "notes": "Scans of forms.\nThe sevens with a stroke came in May.", "bestDataSetVersion":
         """ + ExperimentsEndpoints.DataSetVersionExample + """
-        , "images": {"total": 70000, "train": 60000, "validation": 0, "test": 10000}, "classes": [{"label": "0", "count": 6903}, {"label": "1", "count": 7877}],
+        , "predictorExperimentId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "images": {"total": 70000, "train": 60000, "validation": 0, "test": 10000}, "classes": [{"label": "0", "count": 6903}, {"label": "1", "count": 7877}],
         "experiments": {"draft": 0, "queued": 3, "running": 2, "completed": 22, "paused": 0, "cancelled": 0, "failed": 0, "pruned": 0}}
         """;
 
@@ -33,15 +34,19 @@ internal static partial class ModelsEndpoints
         var group = routes.MapGroup("/api/models").WithTags("Models");
         group.MapPost("/", CreateModel)
             .WithSummary("Creates a model: a named learning problem, to be filled with images")
+            .WithDescription("The input size is what every image becomes before training; it can't be changed later. The answer's Location is the model.")
             .WithExamples(
                 """{"name": "Digits", "inputSize": {"width": 28, "height": 28, "channels": 1}, "notes": "Scans of forms.", "tags": ["handwriting", "demo"]}""", DetailExample)
+            .TakesIdempotencyKey()
             .Fails(400, 409, 413, 415);
         group.MapGet("/", ListModels)
             .WithSummary("Lists the models that are not archived, or those asked for")
+            .WithDescription("In pages, newest first or by name, each with the accuracy of its best experiment.")
             .WithExamples(response: "{\"items\": [{" + Example + "}], \"nextCursor\": null}")
             .Fails(400);
         group.MapGet("/{id:guid}", GetModel)
             .WithSummary("One model with its images, classes and experiments counted")
+            .WithDescription("Images count by the split that their upload named; what training makes of them is in images/summary.")
             .WithExamples(response: DetailExample)
             .Fails(404);
         group.MapPatch("/{id:guid}", UpdateModel)
@@ -53,7 +58,9 @@ internal static partial class ModelsEndpoints
             .Fails(400, 404, 409, 413, 415);
         group.MapDelete("/{id:guid}", DeleteModel)
             .WithSummary("Deletes a model with its images, experiments and results; workers that train it stop by themselves")
+            .WithDescription("There is no way back. A large one takes several steps, and is archived from the first on: a deletion that is interrupted goes on when it is asked for again.")
             .WithExamples()
+            .WithMetadata(new LeavesBehind("A part of the model may be deleted already; ask for it again in a few seconds."))
             .Fails(404);
     }
 
@@ -170,14 +177,8 @@ internal static partial class ModelsEndpoints
         return nulls;
     }
 
-    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteModel(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken)
-    {
-        // Ten thousand experiments and their curves take their time.
-        db.Database.SetCommandTimeout(TimeSpan.FromMinutes(5));
-        return await db.Models.Where(model => model.Id == id).ExecuteDeleteAsync(cancellationToken) == 0
-            ? Problems.NotFound("model", id)
-            : TypedResults.NoContent();
-    }
+    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteModel(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken) =>
+        await ModelDeletion.DeleteAsync(db, id, cancellationToken) ? TypedResults.NoContent() : Problems.NotFound("model", id);
 
     private static ProblemHttpResult NameIsTaken(string name) =>
         Problems.Conflict($"There is a model named \"{name}\" already: choose another name.");
@@ -215,6 +216,7 @@ internal static partial class ModelsEndpoints
             return null;
         var version = await BestExperiments.Versions(db)
             .SingleOrDefaultAsync(version => version.ModelId == id && version.ExperimentId == model.BestExperimentId, cancellationToken);
+        var predictor = await Predictors.CurrentAsync(db, id, cancellationToken);
         var notes = await db.Models.Where(model => model.Id == id).Select(model => model.Notes).SingleOrDefaultAsync(cancellationToken);
         var images = await db.Images.Where(image => image.ModelId == id)
             .GroupBy(image => new { image.Label, image.Split })
@@ -236,6 +238,7 @@ internal static partial class ModelsEndpoints
             model.BestAccuracy,
             model.BestExperimentId,
             version?.ToResponse(),
+            predictor?.ExperimentId ?? model.BestExperimentId,
             model.CreatedAt,
             new ImageCounts(images.Sum(image => image.Count), Of(ImageSplit.Train), Of(ImageSplit.Validation), Of(ImageSplit.Test)),
             [.. images.GroupBy(image => image.Label).OrderBy(group => group.Key, StringComparer.Ordinal)

@@ -13,10 +13,10 @@ internal sealed partial class PredictionSignals(IConfiguration configuration, Ti
 {
     private static readonly TimeSpan ReconnectAfter = TimeSpan.FromSeconds(2);
 
-    private readonly ConcurrentDictionary<Guid, SemaphoreSlim> _waiting = new();
+    private readonly ConcurrentDictionary<Guid, Waiter> _waiting = new();
 
-    /// <summary>Registers interest: before the row exists, so that no answer comes too early to be heard.</summary>
-    public Waiter Expect(Guid id) => new(this, id);
+    /// <summary>Registers interest: before the rows exist, so that no answer comes too early to be heard.</summary>
+    public Waiter Expect(IReadOnlyList<Guid> ids) => new(this, ids);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -48,8 +48,8 @@ internal sealed partial class PredictionSignals(IConfiguration configuration, Ti
 
     private void Wake(string payload)
     {
-        if (Guid.TryParse(payload, out var id) && _waiting.TryGetValue(id, out var waiting))
-            waiting.Release();
+        if (Guid.TryParse(payload, out var id) && _waiting.TryRemove(id, out var waiting))
+            waiting.Hear();
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Not listening for answered predictions at the moment: {Reason}")]
@@ -58,20 +58,33 @@ internal sealed partial class PredictionSignals(IConfiguration configuration, Ti
     public sealed class Waiter : IDisposable
     {
         private readonly PredictionSignals _signals;
-        private readonly Guid _id;
+        private readonly IReadOnlyList<Guid> _ids;
         private readonly SemaphoreSlim _answered = new(0);
+        private int _left;
 
-        internal Waiter(PredictionSignals signals, Guid id)
+        internal Waiter(PredictionSignals signals, IReadOnlyList<Guid> ids)
         {
             _signals = signals;
-            _id = id;
-            signals._waiting[id] = _answered;
+            _ids = ids;
+            _left = ids.Count;
+            foreach (var id in ids)
+                signals._waiting[id] = this;
         }
 
-        /// <summary>Returns when an answer is announced, or after <paramref name="longest"/>: either way the row is the truth.</summary>
+        /// <summary>Returns when all answers are announced, or after <paramref name="longest"/>: either way the rows are the truth.</summary>
         public Task WaitAsync(TimeSpan longest, CancellationToken cancellationToken) => _answered.WaitAsync(longest, cancellationToken);
 
+        internal void Hear()
+        {
+            if (Interlocked.Decrement(ref _left) == 0)
+                _answered.Release();
+        }
+
         // The semaphore is left to the collector: the listener may be about to release it.
-        public void Dispose() => _signals._waiting.TryRemove(_id, out _);
+        public void Dispose()
+        {
+            foreach (var id in _ids)
+                _signals._waiting.TryRemove(id, out _);
+        }
     }
 }

@@ -1,6 +1,8 @@
 using System.ComponentModel;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
+using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Shared.Data;
 
@@ -18,17 +20,29 @@ internal static class StudiesEndpoints
         var group = routes.MapGroup("/api/studies").WithTags("Studies");
         group.MapGet("/", ListStudies)
             .WithSummary("Lists studies, newest first")
+            .WithDescription("Of all models, or of one.")
             .WithExamples(response: "{\"items\": [{" + Example + "}], \"nextCursor\": null}")
             .Fails(400);
         group.MapGet("/{id:guid}", GetStudy)
             .WithSummary("One study: what it explores, its experiments by status, and how far it is")
+            .WithDescription("Good to be asked every few seconds: it costs little, whatever the number of experiments.")
             .WithExamples(response: "{" + Example + """
                 , "definition": {"space": {"learningRate": [0.001, 0.01, 0.1], "layers": [1, 2, 4], "steps": [1000, 2000, 4000]}, "fixed": {},
-                                 "strategy": {"sampler": "grid"}, "objective": {"metric": "accuracy", "direction": "maximize"}, "limits": {}},
+                                 "strategy": {"sampler": "grid"}, "objective": {"metric": "accuracy", "direction": "maximize"}, "limits": {"running": 2}, "start": true},
                 "experiments": {"draft": 0, "queued": 3, "running": 2, "completed": 22, "paused": 0, "cancelled": 0, "failed": 0, "pruned": 0},
                 "progress": 0.84, "estimatedSecondsLeft": 61}
                 """)
             .Fails(404);
+        group.MapPost("/{id:guid}/clone", CloneStudy)
+            .WithSummary("Generates a study's experiments once more, on the images that the model has now, as they were or with changes")
+            .WithDescription(
+                "The body may have what generate takes; what it has replaces the study's own whole. The answer is that of generate: on unchanged images, what the study " +
+                "has is existing, and where everything is, there is no new study.")
+            .WithExamples("""{"name": "Once more, with another seed", "fixed": {"seed": 1}, "limits": {"running": 1}}""", GenerateEndpoints.Example)
+            .WithExample(200, GenerateEndpoints.ExistingExample)
+            .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The model has no images: upload some first."}""")
+            .TakesIdempotencyKey()
+            .Fails(400, 404, 409, 413, 415);
     }
 
     private static async Task<Results<Ok<Page<StudyResponse>>, ValidationProblem>> ListStudies(
@@ -83,6 +97,12 @@ internal static class StudiesEndpoints
             total == 0 ? 1 : Math.Round(done / total, 4),
             speed > 0 ? Math.Round((total - done) / speed) : null));
     }
+
+    private static async Task<Results<Created<GenerateResponse>, Ok<GenerateResponse>, ValidationProblem, ProblemHttpResult>> CloneStudy(
+        Guid id, [AsParameters] GenerationServices services, [FromBody] CloneStudyRequest? request = null, CancellationToken cancellationToken = default) =>
+        await services.Db.Studies.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == id, cancellationToken) is { } study
+            ? await Generation.RunAsync(services, study.ModelId, StudyClone.Request(study, request ?? new CloneStudyRequest()), cancellationToken)
+            : Problems.NotFound("study", id);
 
     private sealed record Work(double Total, double Done, double Speed);
 

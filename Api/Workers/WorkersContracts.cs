@@ -38,5 +38,6 @@ public sealed record AboutResponse(
 /// <param name="PageSize">The most items of one page.</param>
 /// <param name="OpenPredictions">The most predictions that wait at a time.</param>
 /// <param name="PredictionWaitSeconds">The longest that a prediction's request waits for the answer.</param>
+/// <param name="PredictionImages">The most images of one request.</param>
 /// <param name="ImagePixels">The most pixels of an image.</param>
-public sealed record Limits(int ExperimentsPerRequest, int PageSize, int OpenPredictions, int PredictionWaitSeconds, int ImagePixels);
+public sealed record Limits(int ExperimentsPerRequest, int PageSize, int OpenPredictions, int PredictionWaitSeconds, int PredictionImages, int ImagePixels);

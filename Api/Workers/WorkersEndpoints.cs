@@ -29,9 +29,10 @@ internal static class WorkersEndpoints
             .Fails(400);
         group.MapGet("/about", GetAbout)
             .WithSummary("Version, engines and limits of this service")
+            .WithDescription("The engines that train are those of the workers that are alive: none are named while there is no worker.")
             .WithExamples(response: """
                 {"name": "ML Experiments", "version": "0.1.0", "jobEngine": "Hangfire 1.8.24", "jobDashboard": "/hangfire", "torchEngines": ["TorchSharp 0.107.0 on libtorch 2.10.0 (cpu)"], "database": "PostgreSQL 15.18",
-                 "schema": "0001_initial", "limits": {"experimentsPerRequest": 10000, "pageSize": 500, "openPredictions": 1000, "predictionWaitSeconds": 30, "imagePixels": 25000000}}
+                 "schema": "0001_initial", "limits": {"experimentsPerRequest": 10000, "pageSize": 500, "openPredictions": 1000, "predictionWaitSeconds": 30, "predictionImages": 100, "imagePixels": 25000000}}
                 """);
     }
 
@@ -81,10 +82,11 @@ internal static class WorkersEndpoints
             server[0],
             migrations.Last(),
             new Limits(
-                GenerateEndpoints.MaxExperiments,
+                Generation.MaxExperiments,
                 PageQuery.MaxLimit,
                 PredictionsEndpoints.MaxOpen,
                 PredictionsEndpoints.MaxWaitSeconds,
+                PredictionForms.MaxImages,
                 ImageDecoder.MaxPixels)));
     }
 

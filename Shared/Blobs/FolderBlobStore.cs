@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Options;
 using Microsoft.Win32.SafeHandles;
@@ -38,10 +39,12 @@ public sealed class FolderBlobStore : IBlobStore
         try
         {
             var reference = await WriteAsync(path, content, cancellationToken);
+            FailPoint.Hit("blob.written");
             var target = LocalPath(reference.Hash);
             // A file that is there has the same bytes: to replace it is as good, and leaves no moment for another to remove it.
             File.Move(path, target, overwrite: true);
             renamed = true;
+            FailPoint.Hit("blob.renamed");
             Durable.FlushFolder(Path.GetDirectoryName(target)!);
             return reference;
         }
@@ -84,6 +87,31 @@ public sealed class FolderBlobStore : IBlobStore
         return Task.CompletedTask;
     }
 
+    public async IAsyncEnumerable<BlobReference> ListAsync(DateTimeOffset before, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        for (var first = 0; first < 256; first++)
+        {
+            // A folder at a time, off the caller's thread: there may be many on a slow disk.
+            var folder = new DirectoryInfo(Path.Combine(_root, first.ToString("x2", CultureInfo.InvariantCulture)));
+            var blobs = await Task.Run(
+                () => folder.EnumerateFiles()
+                    .Where(file => BlobHash.IsValid(file.Name) && file.LastWriteTimeUtc < before.UtcDateTime)
+                    .Select(file => new BlobReference(file.Name, file.Length)).ToList(),
+                cancellationToken);
+            foreach (var blob in blobs)
+                yield return blob;
+        }
+    }
+
+    public Task<bool> DeleteAsync(string hash, DateTimeOffset before, CancellationToken cancellationToken)
+    {
+        var file = new FileInfo(LocalPath(hash));
+        if (!file.Exists || file.LastWriteTimeUtc >= before.UtcDateTime)
+            return Task.FromResult(false);
+        file.Delete();
+        return Task.FromResult(true);
+    }
+
     public async Task ProbeAsync(CancellationToken cancellationToken)
     {
         var expected = RandomNumberGenerator.GetBytes(32);
@@ -117,7 +145,7 @@ public sealed class FolderBlobStore : IBlobStore
                 length += count;
             }
 
-            RandomAccess.FlushToDisk(file);
+            Durable.FlushFile(file, path);
             return new BlobReference(Convert.ToHexStringLower(hash.GetHashAndReset()), length);
         }
         finally

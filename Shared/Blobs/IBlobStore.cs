@@ -26,6 +26,13 @@ public interface IBlobStore
     /// <summary>Removes a blob; one that is not there is no error.</summary>
     Task DeleteAsync(string hash, CancellationToken cancellationToken);
 
+    /// <summary>The blobs that were last stored before a time, in no order. Storing a blob again makes it new.</summary>
+    IAsyncEnumerable<BlobReference> ListAsync(DateTimeOffset before, CancellationToken cancellationToken);
+
+    /// <summary>Removes a blob unless it was stored again since that time.</summary>
+    /// <returns>Whether it was removed.</returns>
+    Task<bool> DeleteAsync(string hash, DateTimeOffset before, CancellationToken cancellationToken);
+
     /// <summary>Throws when blobs can't be written and read back now: what readiness checks ask.</summary>
     Task ProbeAsync(CancellationToken cancellationToken);
 }

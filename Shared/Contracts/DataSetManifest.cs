@@ -161,6 +161,18 @@ public sealed class DataSetManifest
         }
     }
 
+    /// <summary>Reads <see cref="Packs"/> alone, without the rows.</summary>
+    /// <exception cref="InvalidDataException">It is no manifest, or a damaged one.</exception>
+    /// <exception cref="IOException">It can't be read.</exception>
+    public static IReadOnlyList<string> ReadPacks(string path)
+    {
+        using var file = SafetensorsReader.Open(path);
+        var packs = file.RequiredMetadata("packs");
+        if (HashOf(packs) != file.RequiredMetadata("packsSha256"))
+            throw new InvalidDataException($"{path}: The list of packs doesn't have the hash that the file promises; it was altered.");
+        return JsonSerializer.Deserialize<string[]>(packs)!;
+    }
+
     private static DataSetManifest Create(IReadOnlyList<ManifestImage> images, ImageSplit[] splits, string[] classes)
     {
         var order = Enumerable.Range(0, images.Count).ToArray();

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
 
 namespace MlExperiments.Shared.Contracts;
 
@@ -57,9 +58,26 @@ public record TrajectoryParameters
     [Range(0, int.MaxValue)]
     public int Seed { get; init; }
 
+    /// <summary>Learning rates that were set while it trained, by step, ascending; left out where there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<LearningRateChange>? LearningRateChanges { get; init; }
+
+    /// <summary>Which repetition with the same seed this is, to see whether the same comes out; 0, the first, is left out.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int Replicate { get; init; }
+
     /// <summary>The same without the steps.</summary>
     public TrajectoryParameters WithoutSteps() => new(this);
+
+    /// <summary>The learning rate of one step.</summary>
+    /// <param name="step">Steps that are done before it, 0 the first.</param>
+    public double LearningRateAt(int step) =>
+        LearningRateChanges?.LastOrDefault(change => change.Step <= step)?.LearningRate ?? LearningRate;
 }
+
+/// <param name="Step">Steps that were done before it holds, 1 or more.</param>
+/// <param name="LearningRate">From then on, 1e-7 to 10.</param>
+public sealed record LearningRateChange(int Step, double LearningRate);
 
 /// <summary>The whole set of parameters of one experiment: a trajectory's, and the step at which it is measured.</summary>
 public sealed record ExperimentParameters : TrajectoryParameters

@@ -82,7 +82,7 @@ public sealed class SafetensorsWriter : IDisposable
             RandomAccess.Write(_file, new SafetensorsHeader(_layout, _metadata).ToBytes(), 0);
         }
 
-        RandomAccess.FlushToDisk(_file);
+        Durable.FlushFile(_file, _temporary);
         File.Move(_temporary, _path, overwrite: true);
         _committed = true;
         Durable.FlushFolder(Path.GetDirectoryName(_path)!);

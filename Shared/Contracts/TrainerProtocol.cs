@@ -12,7 +12,8 @@ namespace MlExperiments.Shared.Contracts;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(TrainCommand), "train")]
 [JsonDerivedType(typeof(StopCommand), "stop")]
-[JsonDerivedType(typeof(DropMilestoneCommand), "dropMilestone")]
+[JsonDerivedType(typeof(MilestonesCommand), "milestones")]
+[JsonDerivedType(typeof(CheckpointCommand), "checkpoint")]
 [JsonDerivedType(typeof(PredictCommand), "predict")]
 public abstract record TrainerCommand;
 
@@ -41,8 +42,14 @@ public sealed record TrainCommand(
 /// <summary>Write a checkpoint at the next step boundary and stop.</summary>
 public sealed record StopCommand(Guid TrajectoryId) : TrainerCommand;
 
-/// <summary>Don't measure at this step any more; training ends at the last milestone that is left.</summary>
-public sealed record DropMilestoneCommand(Guid TrajectoryId, int Step) : TrainerCommand;
+/// <summary>
+/// Measure at these steps and no others from now on; training ends at the last of them. Without one that is still to come it writes a
+/// checkpoint at the next step boundary and stops. Those that are passed already are left out.
+/// </summary>
+public sealed record MilestonesCommand(Guid TrajectoryId, IReadOnlyList<int> Steps) : TrainerCommand;
+
+/// <summary>Write a checkpoint at the next step boundary and go on.</summary>
+public sealed record CheckpointCommand(Guid TrajectoryId) : TrainerCommand;
 
 /// <summary>
 /// Classify images with stored weights, between two steps where a training runs. Answered by <see cref="PredictionEvent"/>.
@@ -124,7 +131,7 @@ public sealed record CheckpointEvent(Guid TrajectoryId, int Step, string Path, d
 /// <param name="Step">The last step that was trained: the last milestone, or an earlier one where the training diverged.</param>
 public sealed record DoneEvent(Guid TrajectoryId, int Step) : TrainingEvent(TrajectoryId);
 
-/// <summary>Training stopped on request, or because every milestone that was left was dropped; its checkpoint came before.</summary>
+/// <summary>Training stopped on request, or because no milestone was left; its checkpoint came before.</summary>
 public sealed record StoppedEvent(Guid TrajectoryId, int Step) : TrainingEvent(TrajectoryId);
 
 /// <summary>Training, or a command about it, failed; the trainer is ready for another.</summary>

@@ -13,16 +13,19 @@ public static class Database
 {
     public const string ConnectionName = "Database";
 
+    /// <summary>
+    /// A program that vanished without a word, as with its machine's power, is found by the server within half a minute: its locks would
+    /// else stay for hours.
+    /// </summary>
+    private const string SilentClients =
+        "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30000 -c idle_in_transaction_session_timeout=30000";
+
     /// <summary>The advisory lock that all who migrate agree on.</summary>
     private const long MigrationLock = 0x4d4c4578_4d696772;
 
     public static IServiceCollection AddDatabase(this IServiceCollection services, IConfiguration configuration)
     {
-        var connectionString = configuration.GetConnectionString(ConnectionName);
-        if (string.IsNullOrWhiteSpace(connectionString))
-            throw new InvalidOperationException(
-                $"There is no database to connect to: set ConnectionStrings__{ConnectionName}, for example to \"Host=127.0.0.1;Database=mlexperiments;Username=mlexperiments\".");
-
+        var connectionString = Settings(configuration).ConnectionString;
         services.AddSingleton(_ => NpgsqlDataSource.Create(connectionString));
         services.AddSingleton<DbDataSource>(provider => provider.GetRequiredService<NpgsqlDataSource>());
         services.AddPooledDbContextFactory<ExperimentsDbContext>(
@@ -34,15 +37,23 @@ public static class Database
     }
 
     /// <summary>
-    /// Opens a connection that hears a notification channel. It is not one of the pool's, which it would occupy for ever; keep-alive
+    /// A connection of its own, for what would occupy one of the pool's for long: not open yet. While it is waited on without a time-out, keep-alive
     /// finds a server that went away in silence.
     /// </summary>
+    public static NpgsqlConnection NewConnection(IConfiguration configuration)
+    {
+        var settings = Settings(configuration);
+        settings.Pooling = false;
+        settings.KeepAlive = 15;
+        return new NpgsqlConnection(settings.ConnectionString);
+    }
+
+    /// <summary>Opens a connection that hears a notification channel: to be waited on, or nothing is heard.</summary>
     /// <param name="hear">Called for each notification, with its payload, while the connection is waited on.</param>
     public static async Task<NpgsqlConnection> ListenAsync(
         IConfiguration configuration, string channel, Action<string>? hear, CancellationToken cancellationToken)
     {
-        var settings = new NpgsqlConnectionStringBuilder(configuration.GetConnectionString(ConnectionName)) { Pooling = false, KeepAlive = 30 };
-        var connection = new NpgsqlConnection(settings.ConnectionString);
+        var connection = NewConnection(configuration);
         try
         {
             if (hear is not null)
@@ -89,6 +100,32 @@ public static class Database
             throw new SchemaVersionException($"The database lacks the migrations {string.Join(", ", missing)}: run the migrate command first.");
         if (applied.Except(known).ToList() is [_, ..] newer)
             throw new SchemaVersionException($"The database is newer than this program (it has {string.Join(", ", newer)}): update the program.");
+    }
+
+    /// <summary>The connection string, with what finds a peer that went away in silence unless it says otherwise.</summary>
+    private static NpgsqlConnectionStringBuilder Settings(IConfiguration configuration)
+    {
+        var connectionString = configuration.GetConnectionString(ConnectionName);
+        if (string.IsNullOrWhiteSpace(connectionString))
+            throw new InvalidOperationException(
+                $"There is no database to connect to: set ConnectionStrings__{ConnectionName}, for example to \"Host=127.0.0.1;Database=mlexperiments;Username=mlexperiments\".");
+
+        NpgsqlConnectionStringBuilder settings;
+        try
+        {
+            settings = new NpgsqlConnectionStringBuilder(connectionString);
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException)
+        {
+            throw new InvalidOperationException($"ConnectionStrings__{ConnectionName} is no connection string: {exception.Message}", exception);
+        }
+
+        if (string.IsNullOrEmpty(settings.Options))
+            settings.Options = SilentClients;
+        // A Unix domain socket has no such setting, and no silence.
+        if (settings is { TcpKeepAliveTime: 0, TcpKeepAliveInterval: 0, Host: { } host } && !host.Contains('/'))
+            (settings.TcpKeepAliveTime, settings.TcpKeepAliveInterval) = (15, 5);
+        return settings;
     }
 }
 

@@ -33,6 +33,15 @@ public sealed class Experiment : IEntityTypeConfiguration<Experiment>
     /// <summary>Higher is trained earlier.</summary>
     public int Priority { get; set; }
 
+    /// <summary>Not trained before this time; null is at once.</summary>
+    public DateTimeOffset? StartAt { get; set; }
+
+    /// <summary>The step that its trajectory had reached when it was paused or cancelled; null where it had not begun, and otherwise.</summary>
+    public int? StoppedAtStep { get; set; }
+
+    /// <summary><see cref="Adjustment"/> that waits for the next step boundary.</summary>
+    public JsonElement? Adjustment { get; set; }
+
     // The measurement at TotalSteps; see MilestoneEvent for units and ranges.
     public double? Accuracy { get; set; }
     public double? TestAccuracy { get; set; }
@@ -77,6 +86,7 @@ public sealed class Experiment : IEntityTypeConfiguration<Experiment>
         builder.ToTable("experiments");
         builder.Property(experiment => experiment.Parameters).HasColumnType("jsonb");
         builder.Property(experiment => experiment.ChangedAt).Metadata.SetBeforeSaveBehavior(PropertySaveBehavior.Ignore);
+        builder.Property(experiment => experiment.Adjustment).HasColumnType("jsonb");
         builder.HasOne(experiment => experiment.Trajectory).WithMany(trajectory => trajectory.Experiments)
             .HasForeignKey(experiment => experiment.TrajectoryId);
     }

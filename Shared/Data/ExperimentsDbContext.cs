@@ -18,10 +18,15 @@ public sealed partial class ExperimentsDbContext(DbContextOptions<ExperimentsDbC
     public DbSet<MetricPoint> MetricPoints => Set<MetricPoint>();
     public DbSet<Prediction> Predictions => Set<Prediction>();
     public DbSet<Deletion> Deletions => Set<Deletion>();
+    public DbSet<PredictorChoice> PredictorChoices => Set<PredictorChoice>();
     public DbSet<Worker> Workers => Set<Worker>();
+
+    /// <summary>The database's time, in queries: the clocks of several machines would make durations negative.</summary>
+    public static DateTimeOffset Now() => throw new InvalidOperationException($"{nameof(Now)} is for queries.");
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
+        modelBuilder.HasDbFunction(() => Now()).HasName("now").IsBuiltIn();
         modelBuilder.ApplyConfigurationsFromAssembly(typeof(ExperimentsDbContext).Assembly);
         foreach (var property in modelBuilder.Model.GetEntityTypes().SelectMany(entity => entity.GetProperties()))
         {
@@ -37,6 +42,7 @@ public sealed partial class ExperimentsDbContext(DbContextOptions<ExperimentsDbC
         configurationBuilder.Properties<TrajectoryStatus>().HaveConversion<WordConverter<TrajectoryStatus>>();
         configurationBuilder.Properties<AttemptOutcome>().HaveConversion<WordConverter<AttemptOutcome>>();
         configurationBuilder.Properties<PredictionStatus>().HaveConversion<WordConverter<PredictionStatus>>();
+        configurationBuilder.Properties<PredictorAction>().HaveConversion<WordConverter<PredictorAction>>();
         configurationBuilder.Properties<ImageSplit>().HaveConversion<WordConverter<ImageSplit>>();
     }
 

@@ -73,5 +73,8 @@ public sealed class Pack : IEntityTypeConfiguration<Pack>
 
     public required DateTimeOffset CreatedAt { get; init; }
 
+    /// <summary>When it was found that neither an image nor a data set version needs it; null while one does.</summary>
+    public DateTimeOffset? UnusedSince { get; set; }
+
     public void Configure(EntityTypeBuilder<Pack> builder) => builder.ToTable("packs");
 }

@@ -9,6 +9,10 @@ public sealed class Prediction : IEntityTypeConfiguration<Prediction>
     public Guid Id { get; init; } = Guid.CreateVersion7();
     public required Guid ModelId { get; init; }
     public required Guid ExperimentId { get; init; }
+
+    /// <summary>The same for all images of one request; null where it had one.</summary>
+    public Guid? BatchId { get; init; }
+
     public required PredictionStatus Status { get; set; }
 
     /// <summary>uint8 <c>[h, w, c]</c> of the model's input shape; emptied once answered.</summary>

@@ -31,6 +31,18 @@ public sealed class Trajectory : IEntityTypeConfiguration<Trajectory>
 
     public DateTimeOffset? WaitingSince { get; set; }
 
+    /// <summary>Not claimed before this time: the earliest of its queued experiments'.</summary>
+    public DateTimeOffset? StartAt { get; set; }
+
+    /// <summary>Grows whenever what is wanted of a running trajectory changes.</summary>
+    public long Control { get; set; }
+
+    /// <summary>The trajectory whose first steps it shares, if it was made by an adjustment.</summary>
+    public Guid? ParentId { get; init; }
+
+    /// <summary>How many steps those are.</summary>
+    public int? ForkedAtStep { get; init; }
+
     /// <summary>Grows by one with each claim and each loss; every write of a worker names the one that it was given.</summary>
     public long Fence { get; set; }
 
@@ -94,7 +106,9 @@ public sealed class Attempt : IEntityTypeConfiguration<Attempt>
     /// <summary>Name of the worker, kept when its row is gone.</summary>
     public required string WorkerName { get; init; }
 
+    /// <summary>The step that it went on from; until it begins, the one that the attempt before had reached.</summary>
     public required int FromStep { get; set; }
+
     public int? ToStep { get; set; }
     public required DateTimeOffset StartedAt { get; init; }
     public DateTimeOffset? FinishedAt { get; set; }
@@ -109,6 +123,9 @@ public enum AttemptOutcome
 {
     /// <summary>All its milestones are measured.</summary>
     Completed,
+
+    /// <summary>Nothing more was wanted of it: paused, cancelled or adjusted. A checkpoint was written.</summary>
+    Stopped,
 
     /// <summary>The worker was asked to stop; a checkpoint was written.</summary>
     Drained,

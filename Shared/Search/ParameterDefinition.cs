@@ -40,6 +40,8 @@ public sealed class ParameterDefinition
     /// <summary>All parameters by name, <c>epochs</c> beside <c>steps</c>.</summary>
     public static IReadOnlyDictionary<string, ParameterDefinition> All { get; } = typeof(ExperimentParameters)
         .GetProperties(BindingFlags.Public | BindingFlags.Instance)
+        // The others come about while it trains: nobody asks for them.
+        .Where(property => property.IsDefined(typeof(RangeAttribute)) || property.IsDefined(typeof(AllowedValuesAttribute)))
         .Select(property => new ParameterDefinition(
             JsonNamingPolicy.CamelCase.ConvertName(property.Name),
             property.PropertyType,

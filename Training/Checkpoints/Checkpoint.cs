@@ -17,7 +17,8 @@ internal static class Checkpoint
     private const string StateChecksumKey = "stateSha256";
 
     /// <param name="tensors">Flat float32, by name.</param>
-    public static void Write(string path, CheckpointState state, IReadOnlyList<(string Name, Tensor Values)> tensors)
+    /// <returns>The checksum over the tensors.</returns>
+    public static string Write(string path, CheckpointState state, IReadOnlyList<(string Name, Tensor Values)> tensors)
     {
         using var scope = NewDisposeScope();
         using var withoutGradient = no_grad();
@@ -28,7 +29,7 @@ internal static class Checkpoint
             new Dictionary<string, string> { ["kind"] = Kind, [StateKey] = json, [StateChecksumKey] = Hash(json) },
             checksum: true);
         foreach (var (name, values) in tensors) file.Write(name, 0, Engine.ToHost(values.detach()).bytes);
-        file.Commit();
+        return file.Commit()!;
     }
 
     /// <summary>Fills the tensors, once the file is found to be whole.</summary>

@@ -12,22 +12,30 @@ internal static class DigitsVerb
 
     public static Command Create()
     {
-        var output = new Option<string>("--output") { Description = "Where they go: a name that ends in .zip, or a folder", Required = true };
+        var output = new Option<string[]>("--output")
+        {
+            Description = "Where they go: a name that ends in .zip, or a folder; the same ones to each, where there are several",
+            Required = true,
+            AllowMultipleArgumentsPerToken = true,
+        };
         var count = new Option<int>("--count") { Description = $"How many images, 10 to {MaxCount}; a tenth of each digit", DefaultValueFactory = _ => 2000 };
         var command = new Command("digits", "Draw a labelled set of digits, 28x28 PNG files") { output, count };
         command.SetAction(result => CommandLine.Guarded(() => Draw(result.GetValue(output)!, result.GetValue(count))));
         return command;
     }
 
-    private static int Draw(string output, int count)
+    private static int Draw(string[] outputs, int count)
     {
         if (count is < 10 or > MaxCount) throw new InvalidDataException($"--count is {count}; it must be 10 to {MaxCount}.");
-        var path = Path.GetFullPath(output);
-        if (path.EndsWith(".zip", StringComparison.OrdinalIgnoreCase))
-            DrawZip(path, count);
-        else
-            DrawFolder(path, count);
-        Console.WriteLine($"{count} images: {path}");
+        foreach (var path in outputs.Select(Path.GetFullPath))
+        {
+            if (path.EndsWith(".zip", StringComparison.OrdinalIgnoreCase))
+                DrawZip(path, count);
+            else
+                DrawFolder(path, count);
+            Console.WriteLine($"{count} images: {path}");
+        }
+
         return 0;
     }
 

@@ -42,8 +42,11 @@ internal sealed class SlotHost(CommandInbox inbox, EventOutput output, Predictor
                 case StopCommand stop when stop.TrajectoryId == control.TrajectoryId:
                     control.StopRequested = true;
                     break;
-                case DropMilestoneCommand drop when drop.TrajectoryId == control.TrajectoryId:
-                    control.Milestones.Remove(drop.Step);
+                case MilestonesCommand milestones when milestones.TrajectoryId == control.TrajectoryId:
+                    control.Want(milestones.Steps ?? []);
+                    break;
+                case CheckpointCommand checkpoint when checkpoint.TrajectoryId == control.TrajectoryId:
+                    control.CheckpointRequested = true;
                     break;
                 case TrainCommand train:
                     output.Send(new FailedEvent(train.TrajectoryId, $"The trainer is busy with {control.TrajectoryId}."));
@@ -67,7 +70,8 @@ internal sealed class SlotHost(CommandInbox inbox, EventOutput output, Predictor
         {
             // What its sender can mend is told by the message; anything else needs its trace.
             if (error is not (InvalidDataException or IOException)) Console.Error.WriteLine(error);
-            output.Send(new FailedEvent(command.TrajectoryId, error.Message));
+            // That one's message is its type's name.
+            output.Send(new FailedEvent(command.TrajectoryId, error is OutOfMemoryException ? "There was not enough memory for this training." : error.Message));
         }
     }
 }

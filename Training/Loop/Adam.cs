@@ -15,7 +15,7 @@ internal sealed class Adam(TrajectoryParameters parameters, long size) : IOptimi
 
     public IReadOnlyList<(string Name, Tensor Values)> State => [("adam.mean", _mean), ("adam.square", _square)];
 
-    public void Apply(Tensor flat, Tensor gradient, int step)
+    public void Apply(Tensor flat, Tensor gradient, double learningRate, int step)
     {
         using var scope = NewDisposeScope();
         if (parameters.WeightDecay > 0) gradient.add_(flat, parameters.WeightDecay);
@@ -24,7 +24,7 @@ internal sealed class Adam(TrajectoryParameters parameters, long size) : IOptimi
 
         // The corrections of both moments are drawn into the step size and epsilon: the same quotient, in fewer passes.
         var correction = Math.Sqrt(1 - Math.Pow(Beta2, step));
-        var rate = parameters.LearningRate * correction / (1 - Math.Pow(Beta1, step));
+        var rate = learningRate * correction / (1 - Math.Pow(Beta1, step));
         flat.addcdiv_(_mean, _square.sqrt().add_(Epsilon * correction), -rate);
     }
 

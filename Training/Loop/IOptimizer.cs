@@ -12,8 +12,9 @@ internal interface IOptimizer : IDisposable
     /// <summary>Changes the parameters in place; gradients are off.</summary>
     /// <param name="parameters">Flat float32.</param>
     /// <param name="gradient">Of the same size; it is used up.</param>
+    /// <param name="learningRate">Of this step.</param>
     /// <param name="step">The number of this step from the trajectory's start, 1 the first.</param>
-    void Apply(Tensor parameters, Tensor gradient, int step);
+    void Apply(Tensor parameters, Tensor gradient, double learningRate, int step);
 }
 
 internal static class Optimizers

@@ -17,11 +17,11 @@ internal sealed class Sgd : IOptimizer
 
     public IReadOnlyList<(string Name, Tensor Values)> State => _velocity is null ? [] : [("sgd.velocity", _velocity)];
 
-    public void Apply(Tensor flat, Tensor gradient, int step)
+    public void Apply(Tensor flat, Tensor gradient, double learningRate, int step)
     {
         if (_parameters.WeightDecay > 0) gradient.add_(flat, _parameters.WeightDecay);
         if (_velocity is not null) gradient = _velocity.mul_(_parameters.Momentum).add_(gradient);
-        flat.add_(gradient, -_parameters.LearningRate);
+        flat.add_(gradient, -learningRate);
     }
 
     public void Dispose() => _velocity?.Dispose();

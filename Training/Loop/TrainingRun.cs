@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using MlExperiments.Shared;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Training.Checkpoints;
 using MlExperiments.Training.Data;
@@ -14,7 +15,12 @@ namespace MlExperiments.Training.Loop;
 /// </summary>
 internal sealed class TrainingRun : IDisposable
 {
+    // errno of Linux, which .NET hands on as it is.
+    private const int NoSpace = 28;
+    private const int QuotaExceeded = 122;
+
     private static readonly TimeSpan StandardProgressInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan RoomInterval = TimeSpan.FromSeconds(0.5);
 
     private readonly TrainCommand _command;
     private readonly TrajectoryParameters _parameters;
@@ -28,7 +34,6 @@ internal sealed class TrainingRun : IDisposable
     private readonly int[] _pointRows;
     private readonly TimeSpan _progressInterval;
 
-    private int _step;
     private double _trainSeconds;
     private bool _reproducible = Engine.IsDeterministic;
     private bool _diverged;
@@ -70,7 +75,7 @@ internal sealed class TrainingRun : IDisposable
         }
 
         _checkpointSeconds = _progressSeconds = _trainSeconds;
-        _progressStep = _step;
+        _progressStep = _control.Step;
     }
 
     private IReadOnlyList<(string Name, Tensor Values)> Tensors => [("parameters", _network.Flat), .. _optimizer.State];
@@ -78,7 +83,7 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>Trains until the milestones are measured or the host wants it to stop.</summary>
     public void Train()
     {
-        Report(new StartedEvent(_command.TrajectoryId, _step, _reproducible));
+        Report(new StartedEvent(_command.TrajectoryId, _control.Step, _reproducible));
         while (true)
         {
             _host.Attend(_control);
@@ -86,22 +91,22 @@ internal sealed class TrainingRun : IDisposable
             if (_control.StopRequested || _control.Milestones.Count == 0)
             {
                 WriteCheckpoint();
-                Report(new StoppedEvent(_command.TrajectoryId, _step));
+                Report(new StoppedEvent(_command.TrajectoryId, _control.Step));
                 return;
             }
 
             if (_pointIsDue && !MeasurePoint()) continue;
 
-            if ((_diverged || _control.Milestones.Min == _step) && !MeasureMilestones()) continue;
+            if ((_diverged || _control.Milestones.Min == _control.Step) && !MeasureMilestones()) continue;
             if (_control.Milestones.Count == 0)
             {
                 WriteCheckpoint();
-                Report(new DoneEvent(_command.TrajectoryId, _step));
+                Report(new DoneEvent(_command.TrajectoryId, _control.Step));
                 return;
             }
 
             var checkpointIsDue = _command.CheckpointEverySeconds > 0 && _trainSeconds - _checkpointSeconds >= _command.CheckpointEverySeconds;
-            if (checkpointIsDue) WriteCheckpoint();
+            if (checkpointIsDue || _control.CheckpointRequested) WriteCheckpoint();
 
             Step();
             ReportProgressWhenDue();
@@ -122,21 +127,22 @@ internal sealed class TrainingRun : IDisposable
         var started = Stopwatch.GetTimestamp();
         using (NewDisposeScope())
         {
-            var rows = _batches.Rows(_step);
+            var rows = _batches.Rows(_control.Step);
             var (images, labels) = Batches.Load(_data, rows);
-            var logits = _network.Forward(images, Seeds.For(_parameters.Seed, Purpose.Dropout, _step));
+            var logits = _network.Forward(images, Seeds.For(_parameters.Seed, Purpose.Dropout, _control.Step));
             var loss = functional.cross_entropy(logits, labels);
             var gradient = autograd.grad([loss], [_network.Flat])[0];
             using (no_grad())
             {
-                _optimizer.Apply(_network.Flat, gradient, _step + 1);
+                _optimizer.Apply(_network.Flat, gradient, _parameters.LearningRateAt(_control.Step), _control.Step + 1);
                 _sums.Add(loss, logits, labels, rows.Length);
             }
         }
 
-        _step++;
-        _pointIsDue = _step % _command.EvaluateEvery == 0;
+        _control.Step++;
+        _pointIsDue = _control.Step % _command.EvaluateEvery == 0;
         _trainSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
+        FailPoint.Hit("trainer.step");
     }
 
     // Only here is a training found to have diverged, so that it ends at the same step whatever its milestones are.
@@ -145,7 +151,7 @@ internal sealed class TrainingRun : IDisposable
         if (Measure(_pointRows) is not { } validation) return false;
         var loss = _sums.Loss / _sums.Images;
         _diverged |= !double.IsFinite(loss) || !double.IsFinite(validation.Loss);
-        Report(new MetricsEvent(_command.TrajectoryId, _step, new Dictionary<string, double>
+        Report(new MetricsEvent(_command.TrajectoryId, _control.Step, new Dictionary<string, double>
         {
             ["loss"] = loss,
             ["accuracy"] = (double)_sums.Right / _sums.Images,
@@ -169,14 +175,14 @@ internal sealed class TrainingRun : IDisposable
         }
 
         // Dropped while it was measured: the loop sees what is left.
-        var due = _control.Milestones.Where(milestone => _diverged || milestone == _step).ToList();
+        var due = _control.Milestones.Where(milestone => _diverged || milestone == _control.Step).ToList();
         if (due.Count == 0) return false;
 
         foreach (var milestone in due)
         {
             var path = Path.Combine(_command.OutputDirectory, $"step-{milestone}.safetensors");
             var info = new WeightsInfo(_parameters, _data.Shape, _data.Classes, _data.Hash, milestone, validation.Accuracy);
-            var hash = WeightsFile.Write(path, _network, info);
+            if (WriteOnceThereIsRoom(() => WeightsFile.Write(path, _network, info)) is not { } hash) return false;
             var lossIsFinite = double.IsFinite(validation.Loss) && double.IsFinite(_sums.Loss);
             Report(new MilestoneEvent(
                 _command.TrajectoryId, milestone, validation.Accuracy, validation.Loss, validation.MeanSquaredError, test?.Accuracy,
@@ -197,12 +203,12 @@ internal sealed class TrainingRun : IDisposable
 
     private void WriteCheckpoint()
     {
-        var path = Path.Combine(_command.OutputDirectory, $"checkpoint-{_step}.safetensors");
-        Checkpoint.Write(path, new()
+        var path = Path.Combine(_command.OutputDirectory, $"checkpoint-{_control.Step}.safetensors");
+        var state = new CheckpointState
         {
             Parameters = _parameters,
             DataSetHash = _data.Hash,
-            Step = _step,
+            Step = _control.Step,
             TrainSeconds = _trainSeconds,
             Diverged = _diverged,
             PointIsDue = _pointIsDue,
@@ -215,15 +221,38 @@ internal sealed class TrainingRun : IDisposable
             Device = Engine.Device,
             Processor = Processor.Name,
             Reproducible = _reproducible,
-        }, Tensors);
+        };
+        if (WriteOnceThereIsRoom(() => Checkpoint.Write(path, state, Tensors)) is null) return;
+        FailPoint.Hit("trainer.checkpoint");
         _checkpointSeconds = _trainSeconds;
-        Report(new CheckpointEvent(_command.TrajectoryId, _step, path, _trainSeconds));
+        _control.CheckpointRequested = false;
+        Report(new CheckpointEvent(_command.TrajectoryId, _control.Step, path, _trainSeconds));
+    }
+
+    // A full disk costs a training time, not its life. Null where it is to stop before there is room.
+    private string? WriteOnceThereIsRoom(Func<string> write)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                return write();
+            }
+            catch (IOException error) when (error.HResult is NoSpace or QuotaExceeded)
+            {
+                if (tries == 0) Console.Error.WriteLine($"Waits for room: {error.Message}");
+                _host.Attend(_control);
+                if (_control.MustStop) return null;
+                ReportProgressWhenDue();
+                Task.Delay(RoomInterval).Wait();
+            }
+        }
     }
 
     private RunningSums Resume(string path)
     {
         var state = Checkpoint.Read(path, Tensors, state => TrainCommandCheck.ThrowIfUnfit(path, state, _command, _data));
-        _step = state.Step;
+        _control.Step = state.Step;
         _trainSeconds = state.TrainSeconds;
         _diverged = state.Diverged;
         _pointIsDue = state.PointIsDue;
@@ -236,10 +265,10 @@ internal sealed class TrainingRun : IDisposable
     {
         if (Stopwatch.GetElapsedTime(_progressTime) < _progressInterval) return;
         // While a measurement takes its time, no steps are done: the speed stays what it was.
-        if (_step > _progressStep) _stepsPerSecond = (_step - _progressStep) / Math.Max(_trainSeconds - _progressSeconds, 1e-9);
-        var epoch = (double)_step / _batches.StepsPerEpoch;
-        Report(new ProgressEvent(_command.TrajectoryId, _step, epoch, _sums.LastLoss, _stepsPerSecond, _trainSeconds));
-        (_progressTime, _progressStep, _progressSeconds) = (Stopwatch.GetTimestamp(), _step, _trainSeconds);
+        if (_control.Step > _progressStep) _stepsPerSecond = (_control.Step - _progressStep) / Math.Max(_trainSeconds - _progressSeconds, 1e-9);
+        var epoch = (double)_control.Step / _batches.StepsPerEpoch;
+        Report(new ProgressEvent(_command.TrajectoryId, _control.Step, epoch, _sums.LastLoss, _stepsPerSecond, _trainSeconds));
+        (_progressTime, _progressStep, _progressSeconds) = (Stopwatch.GetTimestamp(), _control.Step, _trainSeconds);
     }
 
     private void Report(TrainingEvent happened) => _host.Report(happened);

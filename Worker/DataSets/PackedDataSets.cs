@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
@@ -16,12 +17,15 @@ public sealed partial class PackedDataSets(
     IDbContextFactory<ExperimentsDbContext> databases,
     IConfiguration configuration,
     IBlobStore blobs,
+    ScratchFolder scratch,
     IOptions<WorkerOptions> options,
     ILogger<PackedDataSets> logger) : IDisposable
 {
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
+
     private readonly SemaphoreSlim _packing = new(1);
 
-    private string Folder => Path.Combine(options.Value.ScratchFolder, "data-sets");
+    private string Folder => Path.Combine(scratch.Path, "data-sets");
 
     /// <summary>Removes what a worker left that was killed while it packed.</summary>
     public void EmptyFolder()
@@ -42,18 +46,37 @@ public sealed partial class PackedDataSets(
         await _packing.WaitAsync(cancellationToken);
         try
         {
-            // The lock goes with its connection, which is not given back to the pool: nothing needs to be undone.
-            await using var connection = new NpgsqlConnection(
-                new NpgsqlConnectionStringBuilder(configuration.GetConnectionString(Database.ConnectionName)) { Pooling = false, KeepAlive = 30 }.ConnectionString);
+            // The lock goes with its connection, which is not one of the pool's: nothing needs to be undone.
+            await using var connection = Database.NewConnection(configuration);
             await connection.OpenAsync(cancellationToken);
-            await using var command = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended($1, 0))", connection) { CommandTimeout = 0 };
-            command.Parameters.AddWithValue($"pack {dataSetVersionId}");
-            await command.ExecuteNonQueryAsync(cancellationToken);
-            return await FindAsync(dataSetVersionId, cancellationToken) ?? await PackAsync(dataSetVersionId, cancellationToken);
+            return await WaitForAnotherAsync(connection, dataSetVersionId, cancellationToken) ?? await PackAsync(dataSetVersionId, cancellationToken);
         }
         finally
         {
             _packing.Release();
+        }
+    }
+
+    /// <summary>Waits for the worker that packs it now, if there is one. Null where it is to be packed here: that one may hang, and twice packed is the same.</summary>
+    private async Task<string?> WaitForAnotherAsync(NpgsqlConnection connection, Guid dataSetVersionId, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", connection);
+        command.Parameters.AddWithValue($"pack {dataSetVersionId}");
+        var began = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var mine = (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+            if (await FindAsync(dataSetVersionId, cancellationToken) is { } path)
+                return path;
+            if (mine)
+                return null;
+            if (Stopwatch.GetElapsedTime(began) > options.Value.PackWait)
+            {
+                LogOvertakes(logger, options.Value.PackWait.TotalSeconds);
+                return null;
+            }
+
+            await Task.Delay(LookEvery, cancellationToken);
         }
     }
 
@@ -134,4 +157,7 @@ public sealed partial class PackedDataSets(
 
     [LoggerMessage(LogLevel.Information, "Packs {Images} images of data set version {Hash}")]
     private static partial void LogPacking(ILogger logger, string hash, int images);
+
+    [LoggerMessage(LogLevel.Warning, "Another worker packs these images for more than {Seconds:0} s: this one packs them too")]
+    private static partial void LogOvertakes(ILogger logger, double seconds);
 }

@@ -14,7 +14,6 @@ internal static class AttemptEnd
     public static async Task ReleaseAsync(
         ExperimentsDbContext db,
         IJobQueue queue,
-        TimeProvider time,
         Guid trajectoryId,
         long fence,
         AttemptOutcome outcome,
@@ -22,18 +21,18 @@ internal static class AttemptEnd
         string? error,
         CancellationToken cancellationToken)
     {
-        await CloseAsync(db, time, trajectoryId, fence, outcome, step, error, cancellationToken);
+        var full = await StudyPlaces.FullAsync(db, [trajectoryId], cancellationToken);
+        await CloseAsync(db, trajectoryId, fence, outcome, step, error, cancellationToken);
         await db.Experiments
             .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Running)
             .ExecuteUpdateAsync(set => set.SetProperty(experiment => experiment.Status, ExperimentStatus.Queued), cancellationToken);
-        await GiveBackAsync(db, queue, trajectoryId, cancellationToken);
+        await GiveBackAsync(db, queue, trajectoryId, full, cancellationToken);
     }
 
     /// <summary>The same for an attempt that was lost; after too many in a row its experiments fail with the last one's reason.</summary>
     public static async Task LoseAsync(
         ExperimentsDbContext db,
         IJobQueue queue,
-        TimeProvider time,
         int maxLostAttempts,
         Guid trajectoryId,
         long fence,
@@ -48,12 +47,12 @@ internal static class AttemptEnd
             set => set.SetProperty(trajectory => trajectory.LostAttempts, lost), cancellationToken);
         if (lost < maxLostAttempts)
         {
-            await ReleaseAsync(db, queue, time, trajectoryId, fence, outcome, step, error, cancellationToken);
+            await ReleaseAsync(db, queue, trajectoryId, fence, outcome, step, error, cancellationToken);
             return;
         }
 
-        await CloseAsync(db, time, trajectoryId, fence, outcome, step, error, cancellationToken);
-        var now = time.GetUtcNow();
+        var full = await StudyPlaces.FullAsync(db, [trajectoryId], cancellationToken);
+        await CloseAsync(db, trajectoryId, fence, outcome, step, error, cancellationToken);
         var reason = ErrorText.Clean($"Given up after {lost} lost attempts in a row. The last one: {error}");
         await db.Experiments
             .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Running)
@@ -61,16 +60,32 @@ internal static class AttemptEnd
                 set => set
                     .SetProperty(experiment => experiment.Status, ExperimentStatus.Failed)
                     .SetProperty(experiment => experiment.Error, reason)
-                    .SetProperty(experiment => experiment.FinishedAt, now),
+                    .SetProperty(experiment => experiment.FinishedAt, experiment => ExperimentsDbContext.Now()),
                 cancellationToken);
         await db.Trajectories.Where(trajectory => trajectory.Id == trajectoryId).ExecuteUpdateAsync(
             set => set.SetProperty(trajectory => trajectory.LostAttempts, 0), cancellationToken);
-        await GiveBackAsync(db, queue, trajectoryId, cancellationToken);
+        await GiveBackAsync(db, queue, trajectoryId, full, cancellationToken);
+    }
+
+    /// <summary>Ends the lease, with a new fence so that nobody writes with the old one any more.</summary>
+    public static async Task GiveBackAsync(
+        ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, List<Guid> full, CancellationToken cancellationToken)
+    {
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            UPDATE trajectories
+            SET status = 'idle', waiting_since = NULL, fence = fence + 1, lease_until = NULL, worker_id = NULL, steps_per_second = 0
+            WHERE id = {trajectoryId}
+            """,
+            cancellationToken);
+        await TrajectorySchedule.RefreshAsync(db, queue, [trajectoryId], cancellationToken);
+        // Those that no step boundary saw any more hold from the last checkpoint on.
+        await Adjustments.ApplyAsync(db, queue, trajectoryId, int.MaxValue, cancellationToken);
+        await StudyPlaces.TicketAsync(db, queue, full, cancellationToken);
     }
 
     private static Task<int> CloseAsync(
         ExperimentsDbContext db,
-        TimeProvider time,
         Guid trajectoryId,
         long fence,
         AttemptOutcome outcome,
@@ -78,7 +93,6 @@ internal static class AttemptEnd
         string? error,
         CancellationToken cancellationToken)
     {
-        var now = time.GetUtcNow();
         var reason = error is null ? null : ErrorText.Clean(error);
         return db.Attempts
             .Where(attempt => attempt.TrajectoryId == trajectoryId && attempt.Fence == fence && attempt.Outcome == null)
@@ -86,25 +100,8 @@ internal static class AttemptEnd
                 set => set
                     .SetProperty(attempt => attempt.Outcome, outcome)
                     .SetProperty(attempt => attempt.ToStep, attempt => step >= attempt.FromStep ? step : attempt.FromStep)
-                    .SetProperty(attempt => attempt.FinishedAt, now)
+                    .SetProperty(attempt => attempt.FinishedAt, attempt => ExperimentsDbContext.Now())
                     .SetProperty(attempt => attempt.Error, reason),
                 cancellationToken);
-    }
-
-    /// <summary>Ends the lease, with a new fence so that nobody writes with the old one any more.</summary>
-    private static async Task GiveBackAsync(ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, CancellationToken cancellationToken)
-    {
-        var waits = await db.Experiments.AnyAsync(
-            experiment => experiment.TrajectoryId == trajectoryId && experiment.Status == ExperimentStatus.Queued, cancellationToken);
-        await db.Database.ExecuteSqlAsync(
-            $"""
-            UPDATE trajectories
-            SET status = CASE WHEN {waits} THEN 'waiting' ELSE 'idle' END, waiting_since = CASE WHEN {waits} THEN now() END,
-                fence = fence + 1, lease_until = NULL, worker_id = NULL, steps_per_second = 0
-            WHERE id = {trajectoryId}
-            """,
-            cancellationToken);
-        if (waits)
-            await queue.EnqueueAsync(db, 1, cancellationToken);
     }
 }

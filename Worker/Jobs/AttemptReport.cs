@@ -2,10 +2,14 @@ using MlExperiments.Shared.Contracts;
 
 namespace MlExperiments.Worker.Jobs;
 
-/// <summary>What a running attempt has said since its last renewal; filled by the event loop, taken by the lease keeper.</summary>
-internal sealed class AttemptReport
+/// <summary>
+/// What a running attempt has said since it was last stored; filled by the event loop, stored by the lease keeper every second, and by the
+/// event loop before a checkpoint or a result: who goes on from those finds the curves whole up to them.
+/// </summary>
+internal sealed class AttemptReport : IDisposable
 {
     private readonly Lock _gate = new();
+    private readonly SemaphoreSlim _storing = new(1);
     private readonly List<MetricsEvent> _metrics = [];
     private ProgressEvent? _progress;
 
@@ -41,7 +45,35 @@ internal sealed class AttemptReport
             Step = step;
     }
 
-    public (ProgressEvent? Progress, IReadOnlyList<MetricsEvent> Metrics) Take()
+    /// <summary>
+    /// Stores what has been said, once whoever is at it has stored what was said before; what could not be stored is kept for the next time.
+    /// </summary>
+    public async Task<long> StoreAsync(
+        Func<ProgressEvent?, IReadOnlyList<MetricsEvent>, CancellationToken, Task<long>> write, CancellationToken cancellationToken)
+    {
+        await _storing.WaitAsync(cancellationToken);
+        try
+        {
+            var (progress, metrics) = Take();
+            try
+            {
+                return await write(progress, metrics, cancellationToken);
+            }
+            catch (Exception)
+            {
+                PutBack(progress, metrics);
+                throw;
+            }
+        }
+        finally
+        {
+            _storing.Release();
+        }
+    }
+
+    public void Dispose() => _storing.Dispose();
+
+    private (ProgressEvent? Progress, IReadOnlyList<MetricsEvent> Metrics) Take()
     {
         lock (_gate)
         {
@@ -52,8 +84,8 @@ internal sealed class AttemptReport
         }
     }
 
-    /// <summary>Puts back what could not be stored; what was said later stays later.</summary>
-    public void PutBack(ProgressEvent? progress, IReadOnlyList<MetricsEvent> metrics)
+    // What was said later stays later.
+    private void PutBack(ProgressEvent? progress, IReadOnlyList<MetricsEvent> metrics)
     {
         lock (_gate)
         {

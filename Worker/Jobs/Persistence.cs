@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Diagnostics;
 using System.Transactions;
 using MlExperiments.Shared.Blobs;
 using Microsoft.EntityFrameworkCore;
@@ -7,23 +8,28 @@ using Microsoft.Extensions.Logging;
 
 namespace MlExperiments.Worker.Jobs;
 
-/// <summary>Tries what needs the database or the blobs until it succeeds: one that is away for a moment costs no attempt.</summary>
-internal static partial class Persistence
+/// <summary>
+/// Tries what needs the database or the blobs until it succeeds: one that is away for a moment costs no attempt. One that takes
+/// everything and answers nothing holds nobody up, and one that stays away is given up.
+/// </summary>
+internal sealed partial class Persistence(TimeSpan giveUpAfter, ILogger logger)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(500);
 
     /// <param name="operation">May run several times; the writes of an attempt are fenced, so that a second time changes nothing.</param>
-    /// <param name="stop">Ends the tries: the lease is lost, or the worker's time to drain is over.</param>
+    /// <param name="stop">Ends the tries, also one that doesn't heed it: the lease is lost, or the worker's time to drain is over.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static async Task<T> RetryAsync<T>(Func<CancellationToken, Task<T>> operation, ILogger logger, CancellationToken stop)
+    /// <exception cref="Exception">What the last try threw, where another one would be of no use or it was tried for too long.</exception>
+    public async Task<T> RetryAsync<T>(Func<CancellationToken, Task<T>> operation, CancellationToken stop)
     {
+        var began = Stopwatch.GetTimestamp();
         while (true)
         {
             try
             {
-                return await operation(stop);
+                return await UntilAsync(operation, stop);
             }
-            catch (Exception exception) when (MayPass(exception))
+            catch (Exception exception) when (MayPass(exception) && Stopwatch.GetElapsedTime(began) < giveUpAfter)
             {
                 LogFailed(logger, exception.Message);
             }
@@ -33,15 +39,38 @@ internal static partial class Persistence
     }
 
     /// <inheritdoc cref="RetryAsync{T}"/>
-    public static Task RetryAsync(Func<CancellationToken, Task> operation, ILogger logger, CancellationToken stop) =>
+    public Task RetryAsync(Func<CancellationToken, Task> operation, CancellationToken stop) =>
         RetryAsync(
             async token =>
             {
                 await operation(token);
                 return true;
             },
-            logger,
             stop);
+
+    /// <summary>
+    /// Waits for a call no longer than until it is stopped. Then it is cancelled and left to itself: Npgsql blocks the thread that
+    /// cancels while it asks the server for it, a minute and longer where that is silent.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static async Task<T> UntilAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken stop)
+    {
+        // Not linked to the other token, whose canceller is not to be blocked. Without a timer there is nothing to dispose of.
+        var cancel = new CancellationTokenSource();
+        // On another thread: a call may block before its first wait.
+        var running = Task.Run(() => call(cancel.Token), stop);
+        try
+        {
+            return await running.WaitAsync(stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            _ = cancel.CancelAsync();
+            // Observed: it may fail as it likes.
+            _ = running.ContinueWith(left => left.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            throw;
+        }
+    }
 
     /// <summary>Whether the same call may succeed later: connections, full disks and time-outs pass, broken rules and missing files don't.</summary>
     public static bool MayPass(Exception exception) => exception switch

@@ -18,7 +18,7 @@ public sealed partial class Sweeper(
     TimeProvider time,
     ILogger<Sweeper> logger) : BackgroundService
 {
-    /// <summary>Trajectories that one sweep frees; the next one goes on.</summary>
+    /// <summary>Trajectories that one sweep frees or wakes; the next one goes on.</summary>
     private const int Batch = 100;
 
     /// <summary>The advisory lock that all sweepers agree on.</summary>
@@ -65,20 +65,33 @@ public sealed partial class Sweeper(
                 {
                     LogLost(logger, trajectory.Id, trajectory.Fence);
                     await AttemptEnd.LoseAsync(
-                        db, queue, time, options.Value.MaxLostAttempts, trajectory.Id, trajectory.Fence, AttemptOutcome.Lost, trajectory.Step,
+                        db, queue, options.Value.MaxLostAttempts, trajectory.Id, trajectory.Fence, AttemptOutcome.Lost, trajectory.Step,
                         "The worker's lease ran out: it died, was cut off from the database, or its machine stood still.", token);
                 }
 
-                await db.Database.ExecuteSqlAsync(
+                var unseen = await db.Database.SqlQuery<Guid>(
                     $"""
-                    UPDATE trajectories SET status = 'waiting', waiting_since = now()
+                    SELECT id AS "Value" FROM trajectories
                     WHERE status = 'idle'
                       AND EXISTS (SELECT FROM experiments WHERE experiments.trajectory_id = trajectories.id AND experiments.status = 'queued')
-                    """,
-                    token);
+                    LIMIT {Batch} FOR UPDATE SKIP LOCKED
+                    """).ToArrayAsync(token);
+                await TrajectorySchedule.RefreshAsync(db, queue, unseen, token);
 
-                var waiting = await db.Trajectories.CountAsync(trajectory => trajectory.Status == TrajectoryStatus.Waiting, token);
-                var missing = waiting - waitingTickets - expired.Count;
+                // Those that a study's limit holds back get theirs when one of the study ends.
+                var enough = waitingTickets + expired.Count + unseen.Length + IJobQueue.MaxTicketsPerTransaction;
+                var waiting = await db.Database.SqlQuery<int>(
+                    $"""
+                    SELECT count(*)::int AS "Value" FROM (
+                        SELECT FROM trajectories
+                        WHERE status = 'waiting' AND (start_at IS NULL OR start_at <= now())
+                          AND EXISTS (SELECT FROM experiments
+                                      WHERE experiments.trajectory_id = trajectories.id AND experiments.status = 'queued'
+                                        AND (experiments.start_at IS NULL OR experiments.start_at <= now())
+                                        AND experiments.study_id NOT IN (SELECT id FROM full_studies))
+                        LIMIT {enough}) AS claimable
+                    """).SingleAsync(token);
+                var missing = Math.Min(waiting - waitingTickets - expired.Count - unseen.Length, IJobQueue.MaxTicketsPerTransaction);
                 if (missing > 0)
                 {
                     LogMissing(logger, missing);

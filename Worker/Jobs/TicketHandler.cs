@@ -17,8 +17,10 @@ internal sealed class TicketHandler(SlotPool slots, Claims claims, TrajectoryRun
         var slot = await slots.TakeAsync(draining);
         try
         {
+            // Before the claim: one that can't be started costs no attempt.
+            var trainer = slot.Trainer;
             if (await claims.NextAsync(draining) is { } claim)
-                await run.RunAsync(slot, claim, draining);
+                await run.RunAsync(slot, trainer, claim, draining);
         }
         finally
         {

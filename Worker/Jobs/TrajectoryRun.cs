@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using MlExperiments.Shared;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
@@ -16,38 +17,59 @@ public sealed partial class TrajectoryRun(
     TrajectoryWriter writer,
     PackedDataSets dataSets,
     IBlobStore blobs,
+    RunningAttempts attempts,
     IOptions<WorkerOptions> options,
     TimeProvider time,
     ILogger<TrajectoryRun> logger)
 {
+    private readonly Persistence _persistence = new(options.Value.StoreWithin, logger);
+
     /// <summary>Trains until the milestones are measured, the worker drains, the trainer is lost, or the lease is.</summary>
-    public async Task RunAsync(Slot slot, Claim claim, CancellationToken draining)
+    public async Task RunAsync(Slot slot, TrainerProcess trainer, Claim claim, CancellationToken draining)
     {
         LogClaimed(logger, claim.TrajectoryId, claim.Fence, slot.Number, claim.Milestones[^1]);
-        var report = new AttemptReport();
-        await using var lease = new LeaseKeeper(writer, claim, report, options.Value, logger);
+        FailPoint.Hit("claim.taken");
+        using var report = new AttemptReport();
+        using var control = attempts.Begin(claim.TrajectoryId);
+        await using var lease = new LeaseKeeper(writer, claim, report, control, () => slot.DropTrainer(trainer), options.Value, logger);
         lease.Start();
-        // A drain must end in time, whatever the trainer, the database and the blobs do.
+        // Predictions may cost a training an attempt, but not the last one: then they wait until it has got further.
+        trainer.IsUndisturbed = claim.LostAttempts + 1 >= options.Value.MaxLostAttempts;
+        // Whatever the trainer, the database and the blobs do, a drain waits for them no longer than this.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(lease.Lost);
         await using var deadline = draining.Register(() => stop.CancelAfter(options.Value.DrainWithin));
         try
         {
-            await EndAsync(slot, claim, report, lease, draining, stop.Token);
+            await EndAsync(slot, trainer, claim, report, control, lease, draining, stop.Token);
         }
         catch (Exception exception) when (exception is LeaseLostException || stop.IsCancellationRequested)
         {
-            slot.DropTrainer();
+            slot.DropTrainer(trainer);
             LogAbandoned(logger, claim.TrajectoryId, exception.Message);
         }
     }
 
-    private async Task EndAsync(Slot slot, Claim claim, AttemptReport report, LeaseKeeper lease, CancellationToken draining, CancellationToken stop)
+    private async Task EndAsync(
+        Slot slot,
+        TrainerProcess trainer,
+        Claim claim,
+        AttemptReport report,
+        ControlSignal control,
+        LeaseKeeper lease,
+        CancellationToken draining,
+        CancellationToken stop)
     {
         AttemptOutcome outcome;
         try
         {
-            slot.EmptyFolder();
-            outcome = await TrainAsync(slot, claim, report, draining, stop);
+            await _persistence.RetryAsync(
+                _ =>
+                {
+                    slot.EmptyFolder();
+                    return Task.CompletedTask;
+                },
+                stop);
+            outcome = await TrainAsync(slot, trainer, claim, report, control, draining, stop);
         }
         catch (OperationCanceledException) when (draining.IsCancellationRequested && !stop.IsCancellationRequested)
         {
@@ -57,28 +79,30 @@ public sealed partial class TrajectoryRun(
         catch (Exception exception) when (exception is not LeaseLostException && !stop.IsCancellationRequested)
         {
             LogLostAttempt(logger, exception, claim.TrajectoryId);
-            slot.DropTrainer();
-            await lease.StopAsync();
+            slot.DropTrainer(trainer);
+            await lease.StopAsync(stop);
             outcome = exception is TrainerDiedException or TrainerSilentException ? AttemptOutcome.Crashed : AttemptOutcome.Failed;
-            await Persistence.RetryAsync(token => writer.LoseAsync(claim, outcome, report.Step, exception.Message, token), logger, stop);
+            await _persistence.RetryAsync(token => writer.LoseAsync(claim, outcome, report.Step, exception.Message, token), stop);
             return;
         }
 
-        await lease.StopAsync();
-        await Persistence.RetryAsync(token => StoreReportAsync(claim, report, token), logger, stop);
-        await Persistence.RetryAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), logger, stop);
+        FailPoint.Hit("attempt.done");
+        await lease.StopAsync(stop);
+        await StoreReportAsync(claim, report, stop);
+        await _persistence.RetryAsync(token => writer.ReleaseAsync(claim, outcome, report.Step, token), stop);
+        FailPoint.Hit("attempt.released");
         LogEnded(logger, claim.TrajectoryId, outcome, report.Step);
     }
 
-    private async Task<AttemptOutcome> TrainAsync(Slot slot, Claim claim, AttemptReport report, CancellationToken draining, CancellationToken stop)
+    private async Task<AttemptOutcome> TrainAsync(
+        Slot slot, TrainerProcess trainer, Claim claim, AttemptReport report, ControlSignal control, CancellationToken draining, CancellationToken stop)
     {
         using var preparing = CancellationTokenSource.CreateLinkedTokenSource(draining, stop);
-        var trainer = slot.Trainer;
-        var engine = await ReadyAsync(trainer, preparing.Token);
-        var dataSet = await Persistence.RetryAsync(token => dataSets.GetPathAsync(claim.DataSetVersionId, token), logger, preparing.Token);
+        var engine = await InTimeAsync(trainer.Ready, "was not ready", preparing.Token);
+        var dataSet = await _persistence.RetryAsync(token => dataSets.GetPathAsync(claim.DataSetVersionId, token), preparing.Token);
 
         // From the newest checkpoint that is not beyond the first milestone; one that is gone or can't be read is passed over for the one before.
-        List<Checkpoint?> starts = [.. await Persistence.RetryAsync(token => CheckpointsAsync(claim, token), logger, preparing.Token), null];
+        List<Checkpoint?> starts = [.. await _persistence.RetryAsync(token => CheckpointsAsync(claim, token), preparing.Token), null];
         foreach (var start in starts)
         {
             string? checkpoint = null;
@@ -101,8 +125,8 @@ public sealed partial class TrajectoryRun(
                 slot.Folder,
                 options.Value.EvaluateEvery,
                 options.Value.CheckpointEvery.TotalSeconds);
-            var events = await trainer.TrainAsync(command, preparing.Token);
-            var ended = await FollowAsync(trainer, engine, events, claim, start, report, draining, stop);
+            var events = await InTimeAsync(trainer.TrainAsync(command, preparing.Token), "had not taken its command", preparing.Token);
+            var ended = await FollowAsync(trainer, engine, events, claim, start, report, control, draining, stop);
             if (ended is not null)
                 return ended.Value;
         }
@@ -114,7 +138,7 @@ public sealed partial class TrajectoryRun(
     {
         try
         {
-            return await Persistence.RetryAsync(token => blobs.GetPathAsync(hash, token), logger, cancellationToken);
+            return await _persistence.RetryAsync(token => blobs.GetPathAsync(hash, token), cancellationToken);
         }
         catch (BlobNotFoundException)
         {
@@ -122,15 +146,15 @@ public sealed partial class TrajectoryRun(
         }
     }
 
-    private async Task<ReadyEvent> ReadyAsync(TrainerProcess trainer, CancellationToken cancellationToken)
+    private async Task<T> InTimeAsync<T>(Task<T> done, string otherwise, CancellationToken cancellationToken)
     {
         try
         {
-            return await trainer.Ready.WaitAsync(options.Value.TrainerSilence, cancellationToken);
+            return await done.WaitAsync(options.Value.TrainerSilence, cancellationToken);
         }
         catch (TimeoutException)
         {
-            throw new TrainerSilentException($"The trainer was not ready after {options.Value.TrainerSilence.TotalSeconds:0} s.");
+            throw new TrainerSilentException($"The trainer {otherwise} after {options.Value.TrainerSilence.TotalSeconds:0} s.");
         }
     }
 
@@ -142,12 +166,15 @@ public sealed partial class TrajectoryRun(
         Claim claim,
         Checkpoint? start,
         AttemptReport report,
+        ControlSignal control,
         CancellationToken draining,
         CancellationToken stop)
     {
         await using var asking = draining.Register(() => _ = StopTrainerAsync(trainer, claim));
+        await using var following = new AttemptControl(writer, trainer, claim, control, _persistence, logger, stop);
         var started = false;
         var fromStep = 0;
+        var measured = new HashSet<int>();
         while (true)
         {
             await NextEventAsync(events, stop);
@@ -159,7 +186,9 @@ public sealed partial class TrajectoryRun(
                         started = true;
                         fromStep = begin.Step;
                         report.Reached(begin.Step);
-                        await Persistence.RetryAsync(token => writer.StartedAsync(claim, begin.Step, token), logger, stop);
+                        await _persistence.RetryAsync(token => writer.StartedAsync(claim, begin.Step, token), stop);
+                        FailPoint.Hit("attempt.started");
+                        following.Start();
                         break;
                     case ProgressEvent progress:
                         report.Add(progress);
@@ -169,19 +198,24 @@ public sealed partial class TrajectoryRun(
                         break;
                     case MilestoneEvent milestone:
                         report.Reached(milestone.Step);
-                        await StoreMilestoneAsync(claim, fromStep, milestone, stop);
+                        await StoreReportAsync(claim, report, stop);
+                        await StoreMilestoneAsync(claim, fromStep, measured, milestone, stop);
+                        measured.Add(milestone.Step);
+                        trainer.IsUndisturbed = false;
                         break;
                     // Nothing is lost of a training that is stopped before its first step.
                     case CheckpointEvent { Step: > 0 } checkpoint:
                         report.Reached(checkpoint.Step);
+                        await StoreReportAsync(claim, report, stop);
                         await StoreCheckpointAsync(claim, engine, checkpoint, stop);
+                        trainer.IsUndisturbed = false;
                         break;
                     case DoneEvent done:
                         report.Reached(done.Step);
                         return AttemptOutcome.Completed;
                     case StoppedEvent stopped:
                         report.Reached(stopped.Step);
-                        return AttemptOutcome.Drained;
+                        return draining.IsCancellationRequested ? AttemptOutcome.Drained : AttemptOutcome.Stopped;
                     case FailedEvent failed when start is not null && !started:
                         LogBadCheckpoint(logger, claim.TrajectoryId, start.Step, failed.Error);
                         return null;
@@ -220,26 +254,28 @@ public sealed partial class TrajectoryRun(
         }
     }
 
-    private async Task StoreMilestoneAsync(Claim claim, int fromStep, MilestoneEvent milestone, CancellationToken stop)
+    private async Task StoreMilestoneAsync(Claim claim, int fromStep, HashSet<int> measured, MilestoneEvent milestone, CancellationToken stop)
     {
-        await Persistence.RetryAsync(
+        await _persistence.RetryAsync(
             async token =>
             {
                 var weights = await StoreFileAsync(milestone.Weights, token);
-                await writer.CompleteMilestoneAsync(claim, fromStep, milestone, weights.Hash, token);
+                FailPoint.Hit("milestone.stored");
+                await writer.CompleteMilestoneAsync(claim, fromStep, measured, milestone, weights.Hash, token);
             },
-            logger,
             stop);
+        FailPoint.Hit("milestone.completed");
         File.Delete(milestone.Weights);
         LogMilestone(logger, claim.TrajectoryId, milestone.Step, milestone.Accuracy);
     }
 
     private async Task StoreCheckpointAsync(Claim claim, ReadyEvent engine, CheckpointEvent checkpoint, CancellationToken stop)
     {
-        var unused = await Persistence.RetryAsync(
+        var unused = await _persistence.RetryAsync(
             async token =>
             {
                 var blob = await StoreFileAsync(checkpoint.Path, token);
+                FailPoint.Hit("checkpoint.stored");
                 var row = new Checkpoint
                 {
                     TrajectoryId = claim.TrajectoryId,
@@ -254,8 +290,8 @@ public sealed partial class TrajectoryRun(
                 };
                 return await writer.AddCheckpointAsync(claim, row, token);
             },
-            logger,
             stop);
+        FailPoint.Hit("checkpoint.recorded");
         File.Delete(checkpoint.Path);
         foreach (var hash in unused)
             await DeleteBlobAsync(hash, stop);
@@ -280,19 +316,9 @@ public sealed partial class TrajectoryRun(
         return await blobs.PutAsync(file, cancellationToken);
     }
 
-    private async Task StoreReportAsync(Claim claim, AttemptReport report, CancellationToken cancellationToken)
-    {
-        var (progress, metrics) = report.Take();
-        try
-        {
-            await writer.RenewAsync(claim, progress, metrics, cancellationToken);
-        }
-        catch (Exception)
-        {
-            report.PutBack(progress, metrics);
-            throw;
-        }
-    }
+    private Task<long> StoreReportAsync(Claim claim, AttemptReport report, CancellationToken stop) =>
+        _persistence.RetryAsync(
+            token => report.StoreAsync((progress, metrics, write) => writer.RenewAsync(claim, progress, metrics, write), token), stop);
 
     private async Task<List<Checkpoint>> CheckpointsAsync(Claim claim, CancellationToken cancellationToken)
     {

@@ -14,11 +14,11 @@ public sealed class TrajectoryWriter(
     IDbContextFactory<ExperimentsDbContext> databases,
     IJobQueue queue,
     WorkerIdentity worker,
-    IOptions<WorkerOptions> options,
-    TimeProvider time)
+    IOptions<WorkerOptions> options)
 {
     /// <summary>Renews the lease and stores what has been reported since the last time.</summary>
-    public Task RenewAsync(Claim claim, ProgressEvent? progress, IReadOnlyList<MetricsEvent> metrics, CancellationToken cancellationToken) =>
+    /// <returns>The trajectory's <see cref="Trajectory.Control"/>.</returns>
+    public Task<long> RenewAsync(Claim claim, ProgressEvent? progress, IReadOnlyList<MetricsEvent> metrics, CancellationToken cancellationToken) =>
         WriteAsync(
             claim,
             async (db, token) =>
@@ -34,6 +34,30 @@ public sealed class TrajectoryWriter(
                             .SetProperty(trajectory => trajectory.StepsPerSecond, progress.StepsPerSecond),
                         token);
                 await AddMetricsAsync(db, claim, metrics, token);
+                return await db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId).Select(trajectory => trajectory.Control).SingleAsync(token);
+            },
+            cancellationToken);
+
+    /// <summary>What is wanted of the trajectory now. Experiments that became queued since, and that it has not passed, are trained along.</summary>
+    public Task<WantedSteps> ReadWantedAsync(Claim claim, CancellationToken cancellationToken) =>
+        WriteAsync(
+            claim,
+            async (db, token) =>
+            {
+                await db.Database.ExecuteSqlAsync(
+                    $"""
+                    UPDATE experiments SET status = 'running', worker = {worker.Name}, started_at = COALESCE(experiments.started_at, now())
+                    FROM trajectories
+                    WHERE trajectories.id = experiments.trajectory_id AND experiments.trajectory_id = {claim.TrajectoryId} AND experiments.status = 'queued'
+                      AND (experiments.start_at IS NULL OR experiments.start_at <= now()) AND experiments.total_steps > trajectories.step
+                    """,
+                    token);
+                var siblings = db.Experiments.Where(experiment => experiment.TrajectoryId == claim.TrajectoryId);
+                return new WantedSteps(
+                    await db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId).Select(trajectory => trajectory.Control).SingleAsync(token),
+                    await siblings.Where(experiment => experiment.Status == ExperimentStatus.Running)
+                        .OrderBy(experiment => experiment.TotalSteps).Select(experiment => experiment.TotalSteps).ToListAsync(token),
+                    await siblings.AnyAsync(experiment => experiment.Adjustment != null, token));
             },
             cancellationToken);
 
@@ -47,26 +71,27 @@ public sealed class TrajectoryWriter(
                     .ExecuteUpdateAsync(set => set.SetProperty(attempt => attempt.FromStep, step), token);
                 await db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId)
                     .ExecuteUpdateAsync(set => set.SetProperty(trajectory => trajectory.Step, step), token);
-                var now = time.GetUtcNow();
                 await db.Experiments
                     .Where(experiment => experiment.TrajectoryId == claim.TrajectoryId && experiment.Status == ExperimentStatus.Running && experiment.StartedAt == null)
-                    .ExecuteUpdateAsync(set => set.SetProperty(experiment => experiment.StartedAt, now), token);
+                    .ExecuteUpdateAsync(set => set.SetProperty(experiment => experiment.StartedAt, experiment => ExperimentsDbContext.Now()), token);
             },
             cancellationToken);
 
     /// <summary>Completes the experiment at this milestone, if it still waits for it, and lets it compete for the best.</summary>
     /// <param name="fromStep">The step that the attempt went on from.</param>
-    public Task CompleteMilestoneAsync(Claim claim, int fromStep, MilestoneEvent milestone, string weightsBlob, CancellationToken cancellationToken) =>
+    /// <param name="measured">The milestones that the attempt has measured before.</param>
+    public Task CompleteMilestoneAsync(
+        Claim claim, int fromStep, IReadOnlyCollection<int> measured, MilestoneEvent milestone, string weightsBlob, CancellationToken cancellationToken) =>
         WriteAsync(
             claim,
             async (db, token) =>
             {
-                var now = time.GetUtcNow();
                 var siblings = db.Experiments.Where(experiment => experiment.TrajectoryId == claim.TrajectoryId);
                 var saved = await siblings
                     .Where(experiment => experiment.Status == ExperimentStatus.Completed && experiment.TotalSteps < milestone.Step)
-                    .Where(experiment => experiment.TotalSteps <= fromStep || claim.Milestones.Contains(experiment.TotalSteps))
+                    .Where(experiment => experiment.TotalSteps <= fromStep || measured.Contains(experiment.TotalSteps))
                     .MaxAsync(experiment => experiment.DurationSeconds, token) ?? 0;
+                var full = await StudyPlaces.FullAsync(db, [claim.TrajectoryId], token);
                 var before = ExperimentStates.Before(ExperimentStatus.Completed);
                 var completed = await siblings
                     .Where(experiment => experiment.TotalSteps == milestone.Step && before.Contains(experiment.Status))
@@ -83,16 +108,20 @@ public sealed class TrajectoryWriter(
                             .SetProperty(experiment => experiment.WeightsHash, milestone.WeightsHash)
                             .SetProperty(experiment => experiment.DurationSeconds, milestone.TrainSeconds)
                             .SetProperty(experiment => experiment.SavedSeconds, Math.Min(saved, milestone.TrainSeconds))
-                            .SetProperty(experiment => experiment.FinishedAt, now)
+                            .SetProperty(experiment => experiment.FinishedAt, experiment => ExperimentsDbContext.Now())
                             .SetProperty(experiment => experiment.Error, (string?)null),
                         token);
                 if (completed > 0)
                     await CompeteAsync(db, claim, milestone.Step, token);
+                await StudyPlaces.TicketAsync(db, queue, full, token);
                 await MadeProgressAsync(db, claim, token);
             },
             cancellationToken);
 
-    /// <summary>Records a stored checkpoint and drops all but the newest two.</summary>
+    /// <summary>
+    /// Records a stored checkpoint, applies the adjustments that waited for one, and drops all but the newest two and those from which an
+    /// experiment that is not completed could go on.
+    /// </summary>
     /// <returns>Blobs that no checkpoint names any more.</returns>
     public Task<List<string>> AddCheckpointAsync(Claim claim, Checkpoint checkpoint, CancellationToken cancellationToken) =>
         WriteAsync(
@@ -102,12 +131,18 @@ public sealed class TrajectoryWriter(
                 var all = db.Checkpoints.Where(other => other.TrajectoryId == claim.TrajectoryId);
                 // The same step again (after a fallback to an older one) gives the same bytes of weights; the new file takes its place.
                 var dropped = await all.Where(other => other.Step == checkpoint.Step).ToListAsync(token);
-                dropped.AddRange(await all.Where(other => other.Step < checkpoint.Step).OrderByDescending(other => other.Step).Skip(1).ToListAsync(token));
+                var older = await all.Where(other => other.Step < checkpoint.Step).OrderByDescending(other => other.Step).ToListAsync(token);
+                var passed = await db.Experiments
+                    .Where(experiment => experiment.TrajectoryId == claim.TrajectoryId && experiment.Status != ExperimentStatus.Completed && experiment.TotalSteps < checkpoint.Step)
+                    .Select(experiment => experiment.TotalSteps).ToListAsync(token);
+                var needed = passed.Select(steps => older.Find(other => other.Step <= steps)).ToHashSet();
+                dropped.AddRange(older.Skip(1).Where(other => !needed.Contains(other)));
                 db.Checkpoints.RemoveRange(dropped);
                 await db.SaveChangesAsync(token);
                 db.Checkpoints.Add(checkpoint);
                 await db.SaveChangesAsync(token);
                 await MadeProgressAsync(db, claim, token);
+                await Adjustments.ApplyAsync(db, queue, claim.TrajectoryId, checkpoint.Step, token);
 
                 var blobs = dropped.Select(other => other.BlobHash).Distinct().ToList();
                 var named = await db.Checkpoints.Where(other => blobs.Contains(other.BlobHash)).Select(other => other.BlobHash).ToListAsync(token);
@@ -117,13 +152,13 @@ public sealed class TrajectoryWriter(
 
     /// <summary>Ends the attempt in order and gives the lease back; what is queued on the trajectory waits for a worker again.</summary>
     public Task ReleaseAsync(Claim claim, AttemptOutcome outcome, int? step, CancellationToken cancellationToken) =>
-        WriteAsync(claim, (db, token) => AttemptEnd.ReleaseAsync(db, queue, time, claim.TrajectoryId, claim.Fence, outcome, step, error: null, token), cancellationToken);
+        WriteAsync(claim, (db, token) => AttemptEnd.ReleaseAsync(db, queue, claim.TrajectoryId, claim.Fence, outcome, step, error: null, token), cancellationToken);
 
     /// <summary>Ends an attempt that was lost: another one, or failure after too many.</summary>
     public Task LoseAsync(Claim claim, AttemptOutcome outcome, int? step, string error, CancellationToken cancellationToken) =>
         WriteAsync(
             claim,
-            (db, token) => AttemptEnd.LoseAsync(db, queue, time, options.Value.MaxLostAttempts, claim.TrajectoryId, claim.Fence, outcome, step, error, token),
+            (db, token) => AttemptEnd.LoseAsync(db, queue, options.Value.MaxLostAttempts, claim.TrajectoryId, claim.Fence, outcome, step, error, token),
             cancellationToken);
 
     private async Task WriteAsync(Claim claim, Func<ExperimentsDbContext, CancellationToken, Task> write, CancellationToken cancellationToken) =>
@@ -182,7 +217,7 @@ public sealed class TrajectoryWriter(
     private static async Task CompeteAsync(ExperimentsDbContext db, Claim claim, int step, CancellationToken cancellationToken)
     {
         // A statement of its own: one that waited for the lock would still see the experiments as they were before it waited.
-        await db.Database.ExecuteSqlAsync($"SELECT FROM data_set_versions WHERE id = {claim.DataSetVersionId} FOR UPDATE", cancellationToken);
+        await db.Database.ExecuteSqlAsync($"SELECT FROM data_set_versions WHERE id = {claim.DataSetVersionId} FOR NO KEY UPDATE", cancellationToken);
         await db.Database.ExecuteSqlAsync(
             $"""
             UPDATE data_set_versions SET best_experiment_id = (
@@ -195,6 +230,12 @@ public sealed class TrajectoryWriter(
             cancellationToken);
     }
 }
+
+/// <summary>What is wanted of a running trajectory.</summary>
+/// <param name="Control">As of which <see cref="Trajectory.Control"/>.</param>
+/// <param name="Steps">Its milestones, ascending.</param>
+/// <param name="HasAdjustments">Whether experiments wait for a checkpoint to change at.</param>
+public sealed record WantedSteps(long Control, IReadOnlyList<int> Steps, bool HasAdjustments);
 
 /// <summary>The trajectory belongs to another worker now, or is gone: nothing that this attempt still does counts.</summary>
 public sealed class LeaseLostException(Claim claim) : Exception($"The lease of trajectory {claim.TrajectoryId} (fence {claim.Fence}) is lost.");

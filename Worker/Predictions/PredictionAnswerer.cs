@@ -24,11 +24,14 @@ public sealed partial class PredictionAnswerer(
     /// <summary>Rows of one claim, and of one command to a trainer.</summary>
     private const int Batch = 16;
 
-    /// <summary>One that crashes trainers is tried twice: fewer times than a training that shares the trainer may be lost.</summary>
+    /// <summary>One that ends trainers is tried once with others and once alone.</summary>
     private const int MaxAttempts = 2;
 
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(30);
+
+    /// <summary>With time for what comes before and after the answer.</summary>
+    private static readonly TimeSpan ClaimFor = AnswerWithin + TimeSpan.FromSeconds(10);
 
     private sealed record ClaimedRow(Guid Id, Guid ExperimentId, byte[] Pixels, int Attempts);
 
@@ -54,7 +57,7 @@ public sealed partial class PredictionAnswerer(
         await using var connection = await Database.ListenAsync(configuration, PredictionChannels.Asked, hear: null, cancellationToken);
         while (true)
         {
-            while (await AnswerBatchAsync(cancellationToken) == Batch)
+            while (await AnswerBatchAsync(cancellationToken))
             {
                 // More may wait.
             }
@@ -63,53 +66,68 @@ public sealed partial class PredictionAnswerer(
         }
     }
 
-    private async Task<int> AnswerBatchAsync(CancellationToken cancellationToken)
+    /// <returns>False where there is nothing to do now.</returns>
+    private async Task<bool> AnswerBatchAsync(CancellationToken cancellationToken)
     {
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         await FailAbandonedAsync(db, cancellationToken);
-        var claimed = await db.Database.SqlQuery<ClaimedRow>(
-            $"""
-            UPDATE predictions SET status = 'running', claimed_until = now() + {AnswerWithin}, attempts = attempts + 1
-            WHERE id IN (SELECT id FROM predictions
-                         WHERE (status = 'waiting' OR (status = 'running' AND claimed_until < now())) AND attempts < {MaxAttempts}
-                         ORDER BY created_at LIMIT {Batch} FOR UPDATE SKIP LOCKED)
-            RETURNING id AS "Id", experiment_id AS "ExperimentId", pixels AS "Pixels", attempts AS "Attempts"
-            """).ToListAsync(cancellationToken);
-        foreach (var group in claimed.GroupBy(row => row.ExperimentId))
-            await AnswerAsync(db, group.Key, [.. group], cancellationToken);
-        return claimed.Count;
+        // Without a trainer they are left to another worker, or wait.
+        if (slots.ForPrediction() is not { } trainer)
+            return false;
+        var claimed = await ClaimAsync(db, cancellationToken);
+        if (claimed.Count == 0)
+            return false;
+        await AnswerAsync(db, trainer, claimed, cancellationToken);
+        return true;
     }
 
-    private async Task AnswerAsync(ExperimentsDbContext db, Guid experimentId, List<ClaimedRow> rows, CancellationToken cancellationToken)
+    /// <summary>The one that waits longest, with others of its experiment. One that was tried before is tried alone: it may be what ended the trainer.</summary>
+    private static Task<List<ClaimedRow>> ClaimAsync(ExperimentsDbContext db, CancellationToken cancellationToken) =>
+        db.Database.SqlQuery<ClaimedRow>(
+            $"""
+            WITH first AS (
+                SELECT id, experiment_id, attempts FROM predictions
+                WHERE (status = 'waiting' OR (status = 'running' AND claimed_until < now())) AND attempts < {MaxAttempts}
+                ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+            batch AS (
+                SELECT predictions.id FROM predictions, first
+                WHERE predictions.id = first.id
+                   OR (first.attempts = 0 AND predictions.attempts = 0 AND predictions.status = 'waiting' AND predictions.experiment_id = first.experiment_id)
+                ORDER BY predictions.created_at LIMIT {Batch} FOR UPDATE OF predictions SKIP LOCKED)
+            UPDATE predictions SET status = 'running', claimed_until = now() + {ClaimFor}, attempts = attempts + 1
+            WHERE id IN (SELECT id FROM batch)
+            RETURNING id AS "Id", experiment_id AS "ExperimentId", pixels AS "Pixels", attempts AS "Attempts"
+            """).ToListAsync(cancellationToken);
+
+    private async Task AnswerAsync(ExperimentsDbContext db, TrainerProcess trainer, List<ClaimedRow> rows, CancellationToken cancellationToken)
     {
         try
         {
-            var weights = await db.Experiments.Where(experiment => experiment.Id == experimentId)
+            var weights = await db.Experiments.Where(experiment => experiment.Id == rows[0].ExperimentId)
                 .Select(experiment => experiment.WeightsBlob).SingleAsync(cancellationToken)
                 ?? throw new InvalidOperationException("The experiment has no weights.");
             var command = new PredictCommand(
                 Guid.NewGuid(), await blobs.GetPathAsync(weights, cancellationToken), [.. rows.Select(row => row.Pixels)]);
-            var answer = await AskAsync(slots.ForPrediction(), command, cancellationToken);
+            var answer = await AskAsync(trainer, command, cancellationToken);
             for (var row = 0; row < rows.Count; row++)
                 await StoreAsync(db, rows[row], answer.Probabilities?[row], answer.Error, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // This worker stops; another one answers, and this attempt does not count.
-            await GiveBackAsync(db, rows, attempts: -1, CancellationToken.None);
+            foreach (var row in rows)
+                await GiveBackAsync(db, row, row.Attempts - 1, CancellationToken.None);
             throw;
         }
         catch (Exception exception)
         {
             LogNotAnswered(logger, rows.Count, exception.Message);
-            if (rows is [{ Attempts: >= MaxAttempts }, ..])
+            foreach (var row in rows)
             {
-                foreach (var row in rows)
+                if (row.Attempts < MaxAttempts)
+                    await GiveBackAsync(db, row, row.Attempts, cancellationToken);
+                else
                     await StoreAsync(db, row, null, exception.Message, cancellationToken);
-            }
-            else
-            {
-                await GiveBackAsync(db, rows, attempts: 0, cancellationToken);
             }
         }
     }
@@ -131,14 +149,14 @@ public sealed partial class PredictionAnswerer(
         }
     }
 
-    /// <summary>Fails those that took their last worker with them, so that whoever waits learns it.</summary>
+    /// <summary>Fails those that no claim takes any more, as one that took its last worker with it, so that whoever waits learns it.</summary>
     private static Task<int> FailAbandonedAsync(ExperimentsDbContext db, CancellationToken cancellationToken) =>
         db.Database.ExecuteSqlAsync(
             $"""
             WITH failed AS (
                 UPDATE predictions
                 SET status = 'failed', error = 'The workers that tried it ended before they answered.', finished_at = now(), claimed_until = NULL, pixels = ''
-                WHERE status = 'running' AND claimed_until < now() AND attempts >= {MaxAttempts}
+                WHERE (status = 'waiting' OR (status = 'running' AND claimed_until < now())) AND attempts >= {MaxAttempts}
                 RETURNING id)
             SELECT pg_notify({PredictionChannels.Answered}, id::text) FROM failed
             """,
@@ -159,19 +177,16 @@ public sealed partial class PredictionAnswerer(
             """,
             cancellationToken);
 
-    /// <summary>Lets another try them.</summary>
-    private static async Task GiveBackAsync(ExperimentsDbContext db, List<ClaimedRow> rows, int attempts, CancellationToken cancellationToken)
-    {
-        foreach (var row in rows)
-            await db.Predictions
-                .Where(prediction => prediction.Id == row.Id && prediction.Status == PredictionStatus.Running && prediction.Attempts == row.Attempts)
-                .ExecuteUpdateAsync(
-                    set => set
-                        .SetProperty(prediction => prediction.Status, PredictionStatus.Waiting)
-                        .SetProperty(prediction => prediction.Attempts, row.Attempts + attempts)
-                        .SetProperty(prediction => prediction.ClaimedUntil, (DateTimeOffset?)null),
-                    cancellationToken);
-    }
+    /// <summary>Lets it be tried again.</summary>
+    private static Task<int> GiveBackAsync(ExperimentsDbContext db, ClaimedRow row, int attempts, CancellationToken cancellationToken) =>
+        db.Predictions
+            .Where(prediction => prediction.Id == row.Id && prediction.Status == PredictionStatus.Running && prediction.Attempts == row.Attempts)
+            .ExecuteUpdateAsync(
+                set => set
+                    .SetProperty(prediction => prediction.Status, PredictionStatus.Waiting)
+                    .SetProperty(prediction => prediction.Attempts, attempts)
+                    .SetProperty(prediction => prediction.ClaimedUntil, (DateTimeOffset?)null),
+                cancellationToken);
 
     [LoggerMessage(LogLevel.Warning, "Predictions can't be read now: {Reason}")]
     private static partial void LogFailed(ILogger logger, string reason);

@@ -28,22 +28,30 @@ public sealed class Slot(int number, string folder, TrainerProgram program, ILog
         {
             lock (_gate)
             {
-                if (_trainer is { IsAlive: false })
-                    DropTrainer();
+                if (_trainer is { IsAlive: false } dead)
+                    DropTrainer(dead);
                 return _trainer ??= TrainerProcess.Start(program.StartInfo(), logger);
             }
         }
     }
 
-    /// <summary>Ends the trainer, whatever it does; the next use starts a fresh one.</summary>
-    public void DropTrainer()
+    /// <summary>Ends this trainer, whatever it does; the next use starts a fresh one. One that has taken its place already is left alone.</summary>
+    public void DropTrainer(TrainerProcess trainer)
     {
         lock (_gate)
         {
-            if (_trainer is { } dropped)
-                _ = dropped.DisposeAsync().AsTask();
+            if (_trainer != trainer)
+                return;
             _trainer = null;
         }
+
+        _ = trainer.DisposeAsync().AsTask();
+    }
+
+    public void KillTrainer()
+    {
+        lock (_gate)
+            _trainer?.Kill();
     }
 
     public async ValueTask DisposeAsync()

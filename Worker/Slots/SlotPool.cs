@@ -1,7 +1,6 @@
 using System.Threading.Channels;
 using MlExperiments.Shared.Contracts;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 namespace MlExperiments.Worker.Slots;
 
@@ -12,11 +11,11 @@ public sealed class SlotPool : IAsyncDisposable
 
     private readonly Slot[] _slots;
     private readonly Channel<Slot> _free;
-    private int _nextForPrediction;
+    private uint _nextForPrediction;
 
-    public SlotPool(WorkerIdentity identity, IOptions<WorkerOptions> options, TrainerProgram program, ILogger<Slot> logger)
+    public SlotPool(WorkerIdentity identity, ScratchFolder scratch, TrainerProgram program, ILogger<Slot> logger)
     {
-        _slots = [.. Enumerable.Range(1, identity.Slots).Select(number => new Slot(number, Path.Combine(options.Value.ScratchFolder, $"slot-{number}"), program, logger))];
+        _slots = [.. Enumerable.Range(1, identity.Slots).Select(number => new Slot(number, Path.Combine(scratch.Path, $"slot-{number}"), program, logger))];
         _free = Channel.CreateBounded<Slot>(_slots.Length);
         foreach (var slot in _slots)
             _free.Writer.TryWrite(slot);
@@ -30,7 +29,7 @@ public sealed class SlotPool : IAsyncDisposable
     /// </summary>
     /// <exception cref="TrainerDiedException">It ended; the message has its last words.</exception>
     /// <exception cref="TimeoutException">It says nothing.</exception>
-    public Task<ReadyEvent> WarmUpAsync(CancellationToken cancellationToken)
+    public async Task<ReadyEvent> WarmUpAsync(CancellationToken cancellationToken)
     {
         foreach (var slot in _slots)
         {
@@ -38,7 +37,7 @@ public sealed class SlotPool : IAsyncDisposable
             _ = slot.Trainer;
         }
 
-        return _slots[0].Trainer.Ready.WaitAsync(ReadyWithin, cancellationToken);
+        return Engine = await _slots[0].Trainer.Ready.WaitAsync(ReadyWithin, cancellationToken);
     }
 
     /// <summary>The next free slot; give it back with <see cref="Return"/>.</summary>
@@ -46,12 +45,29 @@ public sealed class SlotPool : IAsyncDisposable
 
     public void Return(Slot slot) => _free.Writer.TryWrite(slot);
 
-    /// <summary>A trainer that answers predictions: a resting one where there is one, else the next in turn, between its steps.</summary>
-    public TrainerProcess ForPrediction() =>
-        _free.Reader.TryPeek(out var resting) ? resting.Trainer : _slots[(uint)Interlocked.Increment(ref _nextForPrediction) % _slots.Length].Trainer;
+    /// <summary>
+    /// A trainer that answers predictions: a resting one where there is one, else the next in turn, between its steps. Null where none
+    /// may be disturbed.
+    /// </summary>
+    public TrainerProcess? ForPrediction()
+    {
+        if (_free.Reader.TryPeek(out var resting))
+            return resting.Trainer;
+        var turn = _nextForPrediction++;
+        return Enumerable.Range(0, _slots.Length)
+            .Select(place => _slots[(turn + place) % _slots.Length].Trainer)
+            .FirstOrDefault(trainer => !trainer.IsUndisturbed);
+    }
 
     /// <summary>What the trainers run on, once the first one is warm.</summary>
-    public ReadyEvent? Engine => _slots[0].Trainer.Ready is { IsCompletedSuccessfully: true } ready ? ready.Result : null;
+    public ReadyEvent? Engine { get; private set; }
+
+    /// <summary>For the process's end: no trainer outlives it.</summary>
+    public void KillTrainers()
+    {
+        foreach (var slot in _slots)
+            slot.KillTrainer();
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -65,6 +65,9 @@ public sealed partial class TrainerProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>No predictions are put to it while it trains: one that ends it would end more than an attempt.</summary>
+    public bool IsUndisturbed { get; set; }
+
     public int ProcessId => _process.Id;
 
     public static TrainerProcess Start(ProcessStartInfo program, ILogger logger)
@@ -90,31 +93,14 @@ public sealed partial class TrainerProcess : IAsyncDisposable
             _trainingId = command.TrajectoryId;
         }
 
-        await SendAsync(command, cancellationToken).WaitAsync(cancellationToken);
+        await SendAsync(command, cancellationToken);
         return channel.Reader;
     }
 
-    public async Task SendAsync(TrainerCommand command, CancellationToken cancellationToken)
-    {
-        var line = JsonSerializer.Serialize(command, ContractJson.Options);
-        await _writing.WaitAsync(cancellationToken);
-        try
-        {
-            // Not cancelled half way: the rest of a line would spoil the next command.
-            await _process.StandardInput.WriteLineAsync(line.AsMemory(), CancellationToken.None);
-            await _process.StandardInput.FlushAsync(CancellationToken.None);
-        }
-        catch (Exception exception) when (exception is IOException or ObjectDisposedException)
-        {
-            // Its end is near or here: the reader knows how it died.
-            await _reading.WaitAsync(cancellationToken);
-            throw _death!;
-        }
-        finally
-        {
-            _writing.Release();
-        }
-    }
+    /// <summary>Returns once the trainer's pipe has the command: one that hangs may not take it.</summary>
+    /// <exception cref="TrainerDiedException">It died before.</exception>
+    public Task SendAsync(TrainerCommand command, CancellationToken cancellationToken) =>
+        WriteAsync(command, cancellationToken).WaitAsync(cancellationToken);
 
     /// <exception cref="TrainerDiedException">It died before it answered.</exception>
     public async Task<PredictionEvent> PredictAsync(PredictCommand command, CancellationToken cancellationToken)
@@ -129,7 +115,7 @@ public sealed partial class TrainerProcess : IAsyncDisposable
 
         try
         {
-            await SendAsync(command, cancellationToken).WaitAsync(cancellationToken);
+            await SendAsync(command, cancellationToken);
             return await answer.Task.WaitAsync(cancellationToken);
         }
         finally
@@ -158,6 +144,28 @@ public sealed partial class TrainerProcess : IAsyncDisposable
         await Task.WhenAny(_readingLog, Task.Delay(LastWordsWithin));
         _process.Dispose();
         _writing.Dispose();
+    }
+
+    private async Task WriteAsync(TrainerCommand command, CancellationToken cancellationToken)
+    {
+        var line = JsonSerializer.Serialize(command, ContractJson.Options);
+        await _writing.WaitAsync(cancellationToken);
+        try
+        {
+            // Not cancelled half way: the rest of a line would spoil the next command.
+            await _process.StandardInput.WriteLineAsync(line.AsMemory(), CancellationToken.None);
+            await _process.StandardInput.FlushAsync(CancellationToken.None);
+        }
+        catch (Exception exception) when (exception is IOException or ObjectDisposedException)
+        {
+            // Its end is near or here: the reader knows how it died.
+            await _reading.WaitAsync(cancellationToken);
+            throw _death!;
+        }
+        finally
+        {
+            _writing.Release();
+        }
     }
 
     private async Task ReadEventsAsync()

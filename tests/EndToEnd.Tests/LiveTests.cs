@@ -19,7 +19,7 @@ public sealed class LiveTests
     public async Task Experiment_Watched_IsSeenFromQueuedToCompleted()
     {
         var modelId = await _stack.CreateModelAsync("Watched");
-        await _stack.UploadAsync(modelId, MainJobTests.DrawnDigits(perDigit: 40));
+        await _stack.UploadAsync(modelId, DrawnDigits.Zip(perDigit: 40));
         await using var all = await EventStreamReader.OpenAsync(_stack.Http, $"/api/models/{modelId}/events");
         var study = await _stack.PostAsync(
             $"/api/models/{modelId}/experiments",

@@ -1,5 +1,5 @@
-using System.IO.Compression;
 using MlExperiments.Shared.Imaging;
+using MlExperiments.Testing;
 
 namespace MlExperiments.EndToEnd.Tests;
 
@@ -22,7 +22,7 @@ public sealed class MainJobTests
     public async Task Grid_UploadedTrainedRankedAndPredicted()
     {
         var modelId = await _stack.CreateModelAsync("Drawn digits");
-        var uploaded = await _stack.UploadAsync(modelId, DrawnDigits(perDigit: 60));
+        var uploaded = await _stack.UploadAsync(modelId, DrawnDigits.Zip(perDigit: 60));
         Assert.That(uploaded.GetProperty("accepted").GetInt32(), Is.EqualTo(600));
 
         object grid = new
@@ -66,7 +66,7 @@ public sealed class MainJobTests
     public async Task Post_ToTheFirstStep_TakesAMoment()
     {
         var modelId = await _stack.CreateModelAsync("First steps");
-        await _stack.UploadAsync(modelId, DrawnDigits(perDigit: 30));
+        await _stack.UploadAsync(modelId, DrawnDigits.Zip(perDigit: 30));
         List<double> seconds = [];
         for (var round = 0; round < 7; round++)
         {
@@ -91,7 +91,7 @@ public sealed class MainJobTests
     public async Task Drafts_WaitUntilTheyAreAskedFor()
     {
         var modelId = await _stack.CreateModelAsync("Drafts");
-        await _stack.UploadAsync(modelId, DrawnDigits(perDigit: 20));
+        await _stack.UploadAsync(modelId, DrawnDigits.Zip(perDigit: 20));
         await _stack.PostAsync(
             $"/api/models/{modelId}/experiments",
             new { space = new { learningRate = new[] { 0.003 }, layers = new[] { 1 }, steps = new[] { 20, 40 } }, @fixed = SmallNetwork, start = false });
@@ -104,24 +104,4 @@ public sealed class MainJobTests
     }
 
     private async Task<string> JobEngineAsync() => (await _stack.GetAsync("/api/about")).GetProperty("jobEngine").GetString()!;
-
-    /// <summary>A zip with a folder for each digit.</summary>
-    internal static MemoryStream DrawnDigits(int perDigit)
-    {
-        var stream = new MemoryStream();
-        using (var archive = new ZipArchive(stream, ZipArchiveMode.Create, leaveOpen: true))
-        {
-            for (var digit = 0; digit < 10; digit++)
-            {
-                for (var variant = 0; variant < perDigit; variant++)
-                {
-                    using var entry = archive.CreateEntry($"{digit}/{variant}.png", CompressionLevel.NoCompression).Open();
-                    entry.Write(DigitPainter.PaintPng(digit, variant));
-                }
-            }
-        }
-
-        stream.Position = 0;
-        return stream;
-    }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.IO.Compression;
 using System.Text.Json;
+using MlExperiments.Testing;
 
 namespace MlExperiments.EndToEnd.Tests;
 
@@ -144,7 +145,7 @@ public sealed class MnistTests
     private static string MnistZip()
     {
         var folder = Environment.GetEnvironmentVariable("MLEXPERIMENTS_DATA")
-            ?? Path.Combine(MlExperiments.Testing.ServiceProcess.ProjectRoot, "..", "shared", "data");
+            ?? Path.Combine(ServiceProcess.ProjectRoot, "..", "shared", "data");
         var zip = Path.Combine(folder, "mnist.zip");
         if (!File.Exists(zip))
             Assert.Ignore($"The MNIST images are not here ({Path.GetFullPath(zip)}); MLEXPERIMENTS_DATA names their folder.");

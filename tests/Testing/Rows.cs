@@ -50,8 +50,28 @@ public sealed class Rows(TestDatabase database)
         return rows;
     }
 
+    /// <summary>A further study of the model.</summary>
+    /// <param name="limit">The most of its trajectories that train at a time.</param>
+    public async Task<Study> AddStudyAsync(int? limit)
+    {
+        await using var db = database.NewContext();
+        var study = new Study
+        {
+            ModelId = Model.Id,
+            DataSetVersionId = Version.Id,
+            Name = "another study",
+            Definition = JsonDocument.Parse("{}").RootElement,
+            RunningLimit = limit,
+            CreatedAt = Now,
+        };
+        db.Studies.Add(study);
+        await db.SaveChangesAsync();
+        return study;
+    }
+
     /// <summary>A waiting trajectory with one queued experiment for each of the given steps.</summary>
-    public async Task<Trajectory> AddTrajectoryAsync(TrajectoryParameters parameters, int[] steps, int priority = 0)
+    /// <param name="study">Theirs; the model's first one unless given.</param>
+    public async Task<Trajectory> AddTrajectoryAsync(TrajectoryParameters parameters, int[] steps, int priority = 0, Study? study = null)
     {
         await using var db = database.NewContext();
         var trajectory = new Trajectory
@@ -69,19 +89,19 @@ public sealed class Rows(TestDatabase database)
         db.Trajectories.Add(trajectory);
         await db.SaveChangesAsync();
         foreach (var step in steps)
-            await AddExperimentAsync(trajectory, parameters, step);
+            await AddExperimentAsync(trajectory, parameters, step, study: study);
         return trajectory;
     }
 
     public async Task<Experiment> AddExperimentAsync(
-        Trajectory trajectory, TrajectoryParameters parameters, int steps, ExperimentStatus status = ExperimentStatus.Queued)
+        Trajectory trajectory, TrajectoryParameters parameters, int steps, ExperimentStatus status = ExperimentStatus.Queued, Study? study = null)
     {
         await using var db = database.NewContext();
         var number = Interlocked.Increment(ref _number);
         var experiment = new Experiment
         {
             ModelId = Model.Id,
-            StudyId = Study.Id,
+            StudyId = (study ?? Study).Id,
             TrajectoryId = trajectory.Id,
             Number = number,
             Name = $"experiment {number}",

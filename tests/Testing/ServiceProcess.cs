@@ -1,14 +1,11 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 
 namespace MlExperiments.Testing;
 
 /// <summary>A program of this solution as a process of its own: started, watched, asked to stop, or killed.</summary>
-public sealed partial class ServiceProcess : IAsyncDisposable
+public sealed class ServiceProcess : IAsyncDisposable
 {
-    private const int Terminate = 15;
-
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _output = new();
     private readonly Task _reading;
@@ -39,17 +36,31 @@ public sealed partial class ServiceProcess : IAsyncDisposable
     }
 
     /// <param name="project">Api, Worker or Training: its output of the configuration that the tests were built in.</param>
-    public static ServiceProcess Start(string project, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    public static ServiceProcess Start(string project, IReadOnlyDictionary<string, string?> environment, params string[] arguments) =>
+        StartUnder([], project, environment, arguments);
+
+    /// <param name="launcher">A program and its arguments that runs another one in its place, for example <c>prlimit --fsize=0</c>.</param>
+    public static ServiceProcess StartUnder(
+        IReadOnlyList<string> launcher, string project, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
     {
-        var program = new ProcessStartInfo("dotnet", [Assembly(project), .. arguments])
+        string[] command = [.. launcher, "dotnet", Assembly(project), .. arguments];
+        return StartProgram(project, command[0], command[1..], environment);
+    }
+
+    /// <summary>Any other program that a test watches in the same way.</summary>
+    /// <param name="name">For messages.</param>
+    public static ServiceProcess StartProgram(
+        string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null)
+    {
+        var start = new ProcessStartInfo(program, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var (name, value) in environment)
-            program.Environment[name] = value;
-        return new ServiceProcess(project, Process.Start(program)!);
+        foreach (var (variable, value) in environment ?? new Dictionary<string, string?>())
+            start.Environment[variable] = value;
+        return new ServiceProcess(name, Process.Start(start)!);
     }
 
     public static string Assembly(string project)
@@ -76,7 +87,7 @@ public sealed partial class ServiceProcess : IAsyncDisposable
     public async Task<int> StopAsync(TimeSpan within)
     {
         if (!_process.HasExited)
-            SendSignal(_process.Id, Terminate);
+            Processes.Signal(_process.Id, Processes.Terminate);
         return await WaitAsync(within);
     }
 
@@ -87,13 +98,14 @@ public sealed partial class ServiceProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
-    /// <returns>The exit code.</returns>
+    /// <returns>The exit code, when all of the output is there.</returns>
     public async Task<int> WaitAsync(TimeSpan within)
     {
         using var timeout = new CancellationTokenSource(within);
         try
         {
             await _process.WaitForExitAsync(timeout.Token);
+            await _reading.WaitAsync(timeout.Token);
         }
         catch (OperationCanceledException)
         {
@@ -122,13 +134,4 @@ public sealed partial class ServiceProcess : IAsyncDisposable
                 _output.TryDequeue(out _);
         }
     }
-
-    private static void SendSignal(int processId, int signal)
-    {
-        if (Kill(processId, signal) != 0)
-            throw new InvalidOperationException($"Signal {signal} could not be sent to process {processId} (errno {Marshal.GetLastPInvokeError()}).");
-    }
-
-    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
-    private static partial int Kill(int processId, int signal);
 }

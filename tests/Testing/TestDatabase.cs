@@ -12,10 +12,13 @@ public sealed class TestDatabase : IAsyncDisposable
 {
     public const string ServerVariable = "MLEXPERIMENTS_TEST_POSTGRES";
 
-    private TestDatabase(string connectionString, NpgsqlDataSource dataSource)
+    private readonly bool _isDropped;
+
+    private TestDatabase(string connectionString, bool isDropped)
     {
         ConnectionString = connectionString;
-        DataSource = dataSource;
+        DataSource = NpgsqlDataSource.Create(connectionString);
+        _isDropped = isDropped;
     }
 
     public string ConnectionString { get; }
@@ -27,18 +30,20 @@ public sealed class TestDatabase : IAsyncDisposable
             $"{ServerVariable} is not set: run tests/run.sh, or name a PostgreSQL 15 server, for example \"Host=127.0.0.1;Port=5432;Username=postgres\".");
 
     /// <summary>Creates an empty database.</summary>
-    public static async Task<TestDatabase> CreateEmptyAsync()
+    /// <param name="server">Another server, which goes with all of its databases at the end; they are not dropped one by one.</param>
+    public static async Task<TestDatabase> CreateEmptyAsync(PrivatePostgres? server = null)
     {
         var name = $"test_{Guid.NewGuid():N}";
-        await ExecuteOnServerAsync($"CREATE DATABASE {name}");
-        var connectionString = new NpgsqlConnectionStringBuilder(Server) { Database = name, MaxPoolSize = 20 }.ConnectionString;
-        return new TestDatabase(connectionString, NpgsqlDataSource.Create(connectionString));
+        var on = server?.ConnectionString ?? Server;
+        await ExecuteAsync(on, $"CREATE DATABASE {name}");
+        return new TestDatabase(new NpgsqlConnectionStringBuilder(on) { Database = name, MaxPoolSize = 20 }.ConnectionString, isDropped: server is null);
     }
 
     /// <summary>Creates a database with the product's schema (without the job engine's).</summary>
-    public static async Task<TestDatabase> CreateAsync()
+    /// <inheritdoc cref="CreateEmptyAsync"/>
+    public static async Task<TestDatabase> CreateAsync(PrivatePostgres? server = null)
     {
-        var database = await CreateEmptyAsync();
+        var database = await CreateEmptyAsync(server);
         await using var db = database.NewContext();
         await Database.MigrateAsync(db, CancellationToken.None);
         return database;
@@ -51,12 +56,13 @@ public sealed class TestDatabase : IAsyncDisposable
     {
         await DataSource.DisposeAsync();
         var name = new NpgsqlConnectionStringBuilder(ConnectionString).Database;
-        await ExecuteOnServerAsync($"DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        if (_isDropped)
+            await ExecuteAsync(Server, $"DROP DATABASE IF EXISTS {name} WITH (FORCE)");
     }
 
-    private static async Task ExecuteOnServerAsync(string sql)
+    private static async Task ExecuteAsync(string server, string sql)
     {
-        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(Server) { Pooling = false }.ConnectionString);
+        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(server) { Pooling = false }.ConnectionString);
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection);
         await command.ExecuteNonQueryAsync();

@@ -1,6 +1,8 @@
 using MlExperiments.Shared.Data;
+using MlExperiments.Testing;
 using MlExperiments.Worker.Jobs;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 
 namespace MlExperiments.Worker.Tests;
 
@@ -69,6 +71,52 @@ public sealed class ClaimsTests
     }
 
     [Test]
+    public async Task Next_WhileAModelIsBeingDeleted_PassesItByWithoutWaiting()
+    {
+        var doomed = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var others = await Rows.AddAsync(_jobs.Database);
+        var other = await others.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        await using var db = _jobs.Database.NewContext();
+        await db.Database.CreateExecutionStrategy().ExecuteAsync(async () =>
+        {
+            await using var deleting = await db.Database.BeginTransactionAsync();
+            // As far as a cascade may have come: the experiments are gone, the trajectory is not.
+            await db.Database.ExecuteSqlAsync($"SELECT FROM models WHERE id = {doomed.ModelId} FOR UPDATE");
+            await db.Experiments.Where(experiment => experiment.TrajectoryId == doomed.Id).ExecuteDeleteAsync();
+
+            var claim = await _jobs.NewWorker().ClaimAsync().WaitAsync(TimeSpan.FromSeconds(10));
+
+            Assert.That(claim.TrajectoryId, Is.EqualTo(other.Id));
+        });
+    }
+
+    [Test]
+    public async Task Next_OfATrajectoryWhoseExperimentIsPausedMeanwhile_SetsItRight_AndTakesTheNext()
+    {
+        var unwanted = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var wanted = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        await using var pausing = await _jobs.Database.DataSource.OpenConnectionAsync();
+        await using var transaction = await pausing.BeginTransactionAsync();
+        await using (var pause = new NpgsqlCommand($"UPDATE experiments SET status = 'paused' WHERE trajectory_id = '{unwanted.Id}'", pausing))
+            await pause.ExecuteNonQueryAsync();
+
+        var claiming = _jobs.NewWorker().ClaimAsync();
+        await using var db = _jobs.Database.NewContext();
+        await Eventually.IsTrueAsync(
+            "the claim to meet the pause",
+            TimeSpan.FromSeconds(20),
+            () => db.Database.SqlQuery<bool>($"""SELECT count(*) > 0 AS "Value" FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'""").SingleAsync());
+        await transaction.CommitAsync();
+
+        Assert.That((await claiming).TrajectoryId, Is.EqualTo(wanted.Id));
+        Assert.Multiple(() =>
+        {
+            Assert.That(db.Trajectories.Single(trajectory => trajectory.Id == unwanted.Id).Status, Is.EqualTo(TrajectoryStatus.Idle));
+            Assert.That(db.Attempts.Select(attempt => attempt.TrajectoryId), Is.EqualTo(new[] { wanted.Id }));
+        });
+    }
+
+    [Test]
     public async Task Next_FromManyWorkersAtOnce_GivesEachTrajectoryOnce()
     {
         const int trajectories = 12;
@@ -78,7 +126,7 @@ public sealed class ClaimsTests
         var claims = await Task.WhenAll(Enumerable.Range(0, 3 * trajectories)
             .Select(number => Task.Run(() => _jobs.NewWorker($"worker {number}").Claims.NextAsync(CancellationToken.None))));
 
-        // A claimer that met only locked rows came away empty-handed; whatever is left is claimed by the next ticket.
+        // A claimer that meets only locked rows comes away empty-handed; whatever is left is claimed by the next ticket.
         var claimed = claims.OfType<Claim>().ToList();
         while (await _jobs.NewWorker().Claims.NextAsync(CancellationToken.None) is { } late)
             claimed.Add(late);

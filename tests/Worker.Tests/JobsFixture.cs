@@ -73,8 +73,8 @@ internal sealed class JobsFixture : IAsyncDisposable
                 MaxLostAttempts = fixture.Options.MaxLostAttempts,
             });
             Identity = new WorkerIdentity(options);
-            Claims = new Claims(fixture.Databases, Identity, options, TimeProvider.System);
-            Writer = new TrajectoryWriter(fixture.Databases, fixture.Queue, Identity, options, TimeProvider.System);
+            Claims = new Claims(fixture.Databases, fixture.Queue, Identity, options);
+            Writer = new TrajectoryWriter(fixture.Databases, fixture.Queue, Identity, options);
         }
 
         public WorkerIdentity Identity { get; }

@@ -1,3 +1,4 @@
+using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using Microsoft.EntityFrameworkCore;
 
@@ -38,6 +39,25 @@ public sealed class SweeperTests
             Assert.That(attempt.Outcome, Is.EqualTo(AttemptOutcome.Lost));
             Assert.That(TicketsAsync().Result, Is.EqualTo(1));
         });
+    }
+
+    [Test]
+    public async Task Sweep_OfAnAttemptThatHadNotBegun_GivesItNoStepsOfTheOneBefore()
+    {
+        var trajectory = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var worker = _jobs.NewWorker();
+        var first = await worker.ClaimAsync();
+        await worker.Writer.StartedAsync(first, 0, CancellationToken.None);
+        await worker.Writer.RenewAsync(first, new ProgressEvent(trajectory.Id, 50, 1, 0.5, 9, 3), [], CancellationToken.None);
+        await worker.Writer.LoseAsync(first, AttemptOutcome.Crashed, 50, "crash", CancellationToken.None);
+        await worker.ClaimAsync();
+        await _jobs.ExpireAsync(trajectory.Id);
+
+        await _jobs.NewSweeper().SweepAsync(CancellationToken.None);
+
+        await using var db = _jobs.Database.NewContext();
+        var attempts = await db.Attempts.OrderBy(attempt => attempt.Fence).ToListAsync();
+        Assert.That(attempts.Select(attempt => attempt.ToStep - attempt.FromStep), Is.EqualTo(new[] { 50, 0 }));
     }
 
     [Test]

@@ -28,15 +28,15 @@ public sealed class TrajectoryWriterTests
         await _jobs.NewSweeper().SweepAsync(CancellationToken.None);
         var current = sameWorker ? stale : _jobs.NewWorker("current");
         var claim = await current.ClaimAsync();
-        await current.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None);
+        await current.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None);
 
         var before = await SnapshotAsync();
         Assert.Multiple(() =>
         {
             Refused(() => stale.Writer.RenewAsync(old, new ProgressEvent(old.TrajectoryId, 50, 1, 0.5, 9, 3), [], CancellationToken.None));
             Refused(() => stale.Writer.StartedAsync(old, 10, CancellationToken.None));
-            Refused(() => stale.Writer.CompleteMilestoneAsync(old, 0, Milestone(old, 100, 0.1), Rows.Hash("stale"), CancellationToken.None));
-            Refused(() => stale.Writer.CompleteMilestoneAsync(old, 0, Milestone(old, 200, 0.1), Rows.Hash("stale"), CancellationToken.None));
+            Refused(() => stale.Writer.CompleteMilestoneAsync(old, 0, [], Milestone(old, 100, 0.1), Rows.Hash("stale"), CancellationToken.None));
+            Refused(() => stale.Writer.CompleteMilestoneAsync(old, 0, [], Milestone(old, 200, 0.1), Rows.Hash("stale"), CancellationToken.None));
             Refused(() => stale.Writer.AddCheckpointAsync(old, NewCheckpoint(old, 150), CancellationToken.None));
             Refused(() => stale.Writer.ReleaseAsync(old, AttemptOutcome.Completed, 200, CancellationToken.None));
             Refused(() => stale.Writer.LoseAsync(old, AttemptOutcome.Crashed, 50, "stale", CancellationToken.None));
@@ -54,9 +54,9 @@ public sealed class TrajectoryWriterTests
         var worker = _jobs.NewWorker();
         var claim = await worker.ClaimAsync();
 
-        await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.9) with { TrainSeconds = 1.5 }, Rows.Hash("a"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9) with { TrainSeconds = 1.5 }, Rows.Hash("a"), CancellationToken.None);
         await worker.Writer.CompleteMilestoneAsync(
-            claim, 0, Milestone(claim, 200, 0.95) with { TrainSeconds = 3.25, TestAccuracy = 0.8 }, Rows.Hash("b"), CancellationToken.None);
+            claim, 0, [100], Milestone(claim, 200, 0.95) with { TrainSeconds = 3.25, TestAccuracy = 0.8 }, Rows.Hash("b"), CancellationToken.None);
 
         await using var db = _jobs.Database.NewContext();
         var experiments = await db.Experiments.OrderBy(experiment => experiment.TotalSteps).ToListAsync();
@@ -72,14 +72,31 @@ public sealed class TrajectoryWriterTests
     }
 
     [Test]
+    public async Task Times_AreOfTheClockThatGivesTheLease()
+    {
+        await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var worker = _jobs.NewWorker();
+        await using var db = _jobs.Database.NewContext();
+
+        var claim = await worker.ClaimAsync();
+        Assert.That((await db.Attempts.AsNoTracking().SingleAsync()).StartedAt, Is.EqualTo(await LeasedAtAsync()));
+        await worker.Writer.StartedAsync(claim, 0, CancellationToken.None);
+        Assert.That((await db.Experiments.AsNoTracking().SingleAsync()).StartedAt, Is.EqualTo(await LeasedAtAsync()));
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None);
+        Assert.That((await db.Experiments.AsNoTracking().SingleAsync()).FinishedAt, Is.EqualTo(await LeasedAtAsync()));
+
+        async Task<DateTimeOffset> LeasedAtAsync() => (await db.Trajectories.AsNoTracking().SingleAsync()).LeaseUntil!.Value - _jobs.Options.Lease;
+    }
+
+    [Test]
     public async Task CompleteMilestone_Twice_KeepsTheFirstResult()
     {
         await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
         var worker = _jobs.NewWorker();
         var claim = await worker.ClaimAsync();
 
-        await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.9), Rows.Hash("first"), CancellationToken.None);
-        await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.1), Rows.Hash("second"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("first"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.1), Rows.Hash("second"), CancellationToken.None);
 
         await using var db = _jobs.Database.NewContext();
         Assert.That((await db.Experiments.SingleAsync()).WeightsBlob, Is.EqualTo(Rows.Hash("first")));
@@ -94,7 +111,7 @@ public sealed class TrajectoryWriterTests
         var worker = _jobs.NewWorker();
         var claim = await worker.ClaimAsync();
         foreach (var (step, accuracy) in claim.Milestones.Zip(accuracies))
-            await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, step, accuracy), Rows.Hash($"{step}"), CancellationToken.None);
+            await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, step, accuracy), Rows.Hash($"{step}"), CancellationToken.None);
 
         await using var db = _jobs.Database.NewContext();
         var best = await db.DataSetVersions.Join(db.Experiments, version => version.BestExperimentId, experiment => experiment.Id, (_, experiment) => experiment)
@@ -117,12 +134,27 @@ public sealed class TrajectoryWriterTests
             }
 
             await Task.WhenAll(claims.Select(entry => Task.Run(() => worker.Writer.CompleteMilestoneAsync(
-                entry.Claim, 0, Milestone(entry.Claim, 100, entry.Accuracy), Rows.Hash($"{entry.Accuracy}"), CancellationToken.None))));
+                entry.Claim, 0, [], Milestone(entry.Claim, 100, entry.Accuracy), Rows.Hash($"{entry.Accuracy}"), CancellationToken.None))));
 
             await using var db = _jobs.Database.NewContext();
             var best = await db.Experiments.SingleAsync(experiment => db.DataSetVersions.Any(version => version.BestExperimentId == experiment.Id));
             Assert.That(best.Accuracy, Is.EqualTo(await db.Experiments.MaxAsync(experiment => experiment.Accuracy)), $"round {round}");
         }
+    }
+
+    [Test]
+    public async Task Best_WhileSomebodyGeneratesForTheSameImages_DoesNotWaitForThem()
+    {
+        await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var worker = _jobs.NewWorker();
+        var claim = await worker.ClaimAsync();
+        await using var other = _jobs.Database.NewContext();
+        await using var transaction = await other.Database.BeginTransactionAsync();
+        // As every row does that refers to it.
+        await other.Database.ExecuteSqlAsync($"SELECT FROM data_set_versions WHERE id = {_jobs.Rows.Version.Id} FOR KEY SHARE");
+
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None)
+            .WaitAsync(TimeSpan.FromSeconds(20));
     }
 
     [Test]
@@ -187,7 +219,7 @@ public sealed class TrajectoryWriterTests
         var trajectory = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100, 200]);
         var worker = _jobs.NewWorker();
         var claim = await worker.ClaimAsync();
-        await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.9), Rows.Hash("a"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("a"), CancellationToken.None);
 
         await worker.Writer.ReleaseAsync(claim, AttemptOutcome.Drained, 150, CancellationToken.None);
 
@@ -212,12 +244,12 @@ public sealed class TrajectoryWriterTests
         var trajectory = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
         var worker = _jobs.NewWorker();
         var claim = await worker.ClaimAsync();
-        await worker.Writer.CompleteMilestoneAsync(claim, 0, Milestone(claim, 100, 0.9), Rows.Hash("a"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("a"), CancellationToken.None);
         await _jobs.Rows.AddExperimentAsync(trajectory, JobsFixture.Parameters, 300);
 
         await worker.Writer.ReleaseAsync(claim, AttemptOutcome.Completed, 100, CancellationToken.None);
         var next = await worker.ClaimAsync();
-        await worker.Writer.CompleteMilestoneAsync(next, 100, Milestone(next, 300, 0.9) with { TrainSeconds = 9 }, Rows.Hash("b"), CancellationToken.None);
+        await worker.Writer.CompleteMilestoneAsync(next, 100, [], Milestone(next, 300, 0.9) with { TrainSeconds = 9 }, Rows.Hash("b"), CancellationToken.None);
         await worker.Writer.ReleaseAsync(next, AttemptOutcome.Completed, 300, CancellationToken.None);
 
         await using var db = _jobs.Database.NewContext();
@@ -269,7 +301,7 @@ public sealed class TrajectoryWriterTests
         Assert.That(db.Experiments.Single().Status, Is.EqualTo(ExperimentStatus.Queued));
     }
 
-    private static MilestoneEvent Milestone(Claim claim, int step, double accuracy) =>
+    internal static MilestoneEvent Milestone(Claim claim, int step, double accuracy) =>
         new(claim.TrajectoryId, step, accuracy, 0.5, 0.05, null, false, "weights", Rows.Hash($"{step} {accuracy}"), step / 100.0, true);
 
     private static Checkpoint NewCheckpoint(Claim claim, int step) => new()

@@ -1,9 +1,8 @@
 using System.Diagnostics;
-using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
-using MlExperiments.Shared.Imaging;
 using MlExperiments.Testing;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 
 namespace MlExperiments.Worker.Tests;
 
@@ -21,6 +20,25 @@ public sealed class WorkerProcessTests
 
     [TearDown]
     public async Task TearDown() => await _stack.DisposeAsync();
+
+    [Test]
+    public async Task Worker_WithoutAFolderOfItsOwn_LeavesNone_AndDeletesWhatTheKilledLeft()
+    {
+        // No process has this number.
+        var abandoned = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), "mlexperiments-worker-99999999", "slot-1"));
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        var worker = _stack.StartWorker("anna", ("Folder", ""));
+        await _stack.WhenFinalAsync(trajectory.Id, 20);
+        var own = Path.Combine(Path.GetTempPath(), $"mlexperiments-worker-{worker.Id}");
+
+        Assert.That(Directory.Exists(own), Is.True);
+        Assert.That(await worker.StopAsync(TimeSpan.FromSeconds(30)), Is.Zero);
+        Assert.Multiple(() =>
+        {
+            Assert.That(Directory.Exists(own), Is.False);
+            Assert.That(abandoned.Parent!.Exists, Is.False);
+        });
+    }
 
     [Test]
     public async Task Milestones_OfOneTrajectory_EqualSeparateRuns()
@@ -78,7 +96,7 @@ public sealed class WorkerProcessTests
         var expected = await _stack.WhenFinalAsync(undisturbed.Id, Long);
         var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [Long]);
         await CheckpointOfAsync(trajectory.Id);
-        var trainers = ChildrenOf(first.Id);
+        var trainers = Processes.ChildrenOf(first.Id);
 
         await first.KillAsync();
         _stack.StartWorker("second", FrequentCheckpoints);
@@ -95,7 +113,7 @@ public sealed class WorkerProcessTests
             Assert.That(attempts[1].FromStep, Is.GreaterThan(0));
             Assert.That(trainers, Is.Not.Empty);
         });
-        await Eventually.IsTrueAsync("the killed worker's trainers to end", WorkerStack.Patience, () => Task.FromResult(trainers.All(HasEnded)));
+        await Eventually.IsTrueAsync("the killed worker's trainers to end", WorkerStack.Patience, () => Task.FromResult(trainers.All(Processes.HasEnded)));
     }
 
     [Test]
@@ -213,6 +231,44 @@ public sealed class WorkerProcessTests
     }
 
     [Test]
+    public async Task PackingThatAnotherWorkerNeverEnds_IsDoneHereToo()
+    {
+        await using var hanging = await _stack.Database.DataSource.OpenConnectionAsync();
+        await using (var command = new NpgsqlCommand("SELECT pg_advisory_lock(hashtextextended($1, 0))", hanging))
+        {
+            command.Parameters.AddWithValue($"pack {_stack.Rows.Version.Id}");
+            await command.ExecuteNonQueryAsync();
+        }
+
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        var worker = _stack.StartWorker("anna", ("PackWait", "00:00:01"));
+
+        Assert.That((await _stack.WhenFinalAsync(trajectory.Id, 20)).Status, Is.EqualTo(ExperimentStatus.Completed));
+        Assert.That(worker.Output, Does.Contain("packs them too"));
+    }
+
+    [Test]
+    public async Task BlobsThatCanNotBeWritten_FailTheExperimentsWithTheReason()
+    {
+        var first = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        _stack.StartWorker("anna", ("StoreWithin", "00:00:01"));
+        await _stack.WhenFinalAsync(first.Id, 20);
+        // A link to itself: an error that may pass, for those who don't know better.
+        var temporary = Path.Combine(_stack.BlobFolder, "tmp");
+        Directory.Delete(temporary, recursive: true);
+        Directory.CreateSymbolicLink(temporary, temporary);
+
+        var second = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+
+        var experiment = await _stack.WhenFinalAsync(second.Id, 20);
+        Assert.Multiple(() =>
+        {
+            Assert.That(experiment.Error, Does.Contain("3 lost attempts").And.Contain("symbolic links"));
+            Assert.That(_stack.AttemptsAsync(second.Id).Result.Select(attempt => attempt.Outcome), Is.All.EqualTo(AttemptOutcome.Failed));
+        });
+    }
+
+    [Test]
     public async Task KilledTrainer_CostsItsTrajectoryAnAttempt_AndTheNeighbourNothing()
     {
         var worker = _stack.StartWorker("anna", ("Slots", "2"), FrequentCheckpoints);
@@ -221,7 +277,7 @@ public sealed class WorkerProcessTests
         await CheckpointOfAsync(one.Id);
         await CheckpointOfAsync(two.Id);
 
-        using (var trainer = Process.GetProcessById(ChildrenOf(worker.Id)[0]))
+        using (var trainer = Process.GetProcessById(Processes.ChildrenOf(worker.Id)[0]))
             trainer.Kill();
         var first = await _stack.WhenFinalAsync(one.Id, Long);
         var second = await _stack.WhenFinalAsync(two.Id, Long);
@@ -241,7 +297,7 @@ public sealed class WorkerProcessTests
     public async Task TrainerThatCannotTrain_FailsItsExperimentsWithTheReason(string script, string reason, string log)
     {
         var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [10]);
-        _stack.StartWorker("anna", [.. ShellTrainer($"{SayReady}; {script}"), ("TrainerSilence", "00:00:01")]);
+        _stack.StartWorker("anna", [.. WorkerStack.ShellTrainer($"{WorkerStack.SayReady}; {script}"), ("TrainerSilence", "00:00:01")]);
 
         var experiment = await _stack.WhenFinalAsync(trajectory.Id, 10);
 
@@ -254,10 +310,27 @@ public sealed class WorkerProcessTests
     }
 
     [Test]
+    public async Task TrainerThatTakesNoCommand_FailsItsExperimentsWithTheReason()
+    {
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [10]);
+        // More milestones than a pipe holds.
+        await using (var db = _stack.Database.NewContext())
+            await db.Database.ExecuteSqlAsync(
+                $"""
+                INSERT INTO experiments (id, model_id, study_id, trajectory_id, number, name, status, parameters, fingerprint, total_steps, priority, diverged, reproducible, created_at)
+                SELECT gen_random_uuid(), model_id, study_id, trajectory_id, 1000 + n, name, status, parameters, lpad(n::text, 64, '0'), 1000000 + n, 0, false, false, now()
+                FROM experiments, generate_series(1, 10000) AS n WHERE trajectory_id = {trajectory.Id}
+                """);
+        _stack.StartWorker("anna", [.. WorkerStack.ShellTrainer($"{WorkerStack.SayReady}; sleep 1000"), ("TrainerSilence", "00:00:01"), ("MaxLostAttempts", "1")]);
+
+        Assert.That((await _stack.WhenFinalAsync(trajectory.Id, 10)).Error, Does.Contain("had not taken its command"));
+    }
+
+    [Test]
     public async Task WorkerWhoseTrainersCannotStart_RefusesToStart_AndSpoilsNoAttempt()
     {
         var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [10]);
-        var worker = _stack.StartWorker("anna", ShellTrainer("echo no such library >&2; exit 7"));
+        var worker = _stack.StartWorker("anna", WorkerStack.ShellTrainer("echo no such library >&2; exit 7"));
 
         Assert.That(await worker.WaitAsync(TimeSpan.FromSeconds(30)), Is.EqualTo(1));
         Assert.Multiple(() =>
@@ -278,41 +351,6 @@ public sealed class WorkerProcessTests
     }
 
     [Test]
-    public async Task Prediction_IsAnsweredWhileTheOnlySlotTrains()
-    {
-        var trained = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [300]);
-        _stack.StartWorker("anna");
-        var experiment = await _stack.WhenFinalAsync(trained.Id, 300);
-        var training = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [1_000_000]);
-        await _stack.WhenAsync("its first steps", db => db.MetricPoints.CountAsync(point => point.TrajectoryId == training.Id), points => points > 0);
-
-        var right = 0;
-        for (var digit = 0; digit < 10; digit++)
-        {
-            var prediction = await AskAsync(experiment, digit);
-            var answered = await _stack.WhenAsync(
-                "an answer",
-                db => db.Predictions.AsNoTracking().SingleAsync(row => row.Id == prediction.Id),
-                row => row.Status is PredictionStatus.Completed or PredictionStatus.Failed);
-            Assert.Multiple(() =>
-            {
-                Assert.That(answered.Status, Is.EqualTo(PredictionStatus.Completed), answered.Error);
-                Assert.That(answered.Probabilities?.Sum(), Is.EqualTo(1).Within(1e-4));
-                Assert.That(answered.Pixels, Is.Empty);
-            });
-            if (answered.Probabilities!.Index().MaxBy(entry => entry.Item).Index == digit)
-                right++;
-        }
-
-        await using var check = _stack.Database.NewContext();
-        Assert.Multiple(() =>
-        {
-            Assert.That(check.Trajectories.Single(row => row.Id == training.Id).Status, Is.EqualTo(TrajectoryStatus.Running));
-            Assert.That(right, Is.GreaterThanOrEqualTo(7));
-        });
-    }
-
-    [Test]
     public async Task DeletedModel_IsLeftByItsWorker_WhichGoesOnWithOthers()
     {
         var other = await TestModel.AddWithDigitsAsync(_stack.Database, _stack.BlobFolder, perClass: 5);
@@ -328,65 +366,9 @@ public sealed class WorkerProcessTests
         Assert.That(worker.HasExited, Is.False);
     }
 
-    [Test]
-    public async Task Prediction_OfATrainerThatDoesNotAnswer_FailsWithTheReason()
-    {
-        var trained = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
-        var able = _stack.StartWorker("able");
-        var experiment = await _stack.WhenFinalAsync(trained.Id, 20);
-        await able.StopAsync(TimeSpan.FromSeconds(30));
-        _stack.StartWorker("unable", ShellTrainer($"{SayReady}; read command; exit 3"));
-
-        var prediction = await AskAsync(experiment, digit: 1);
-
-        var answered = await _stack.WhenAsync(
-            "an answer",
-            db => db.Predictions.AsNoTracking().SingleAsync(row => row.Id == prediction.Id),
-            row => row.Status is PredictionStatus.Completed or PredictionStatus.Failed);
-        Assert.Multiple(() =>
-        {
-            Assert.That(answered.Status, Is.EqualTo(PredictionStatus.Failed));
-            Assert.That(answered.Error, Does.Contain("code 3"));
-            Assert.That(answered.Attempts, Is.EqualTo(2));
-        });
-    }
-
-    private const string SayReady = """echo '{"type":"ready","engine":"none","engineVersion":"0","device":"cpu"}'""";
-
-    /// <summary>A trainer that is a line of shell.</summary>
-    private static (string, string)[] ShellTrainer(string script) =>
-        [("TrainerCommand", "/bin/sh"), ("TrainerArguments__0", "-c"), ("TrainerArguments__1", script)];
-
-    private async Task<Prediction> AskAsync(Experiment experiment, int digit)
-    {
-        var prediction = new Prediction
-        {
-            ModelId = _stack.Rows.Model.Id,
-            ExperimentId = experiment.Id,
-            Status = PredictionStatus.Waiting,
-            Pixels = DigitPainter.Paint(digit, variant: 1000 + digit),
-            FileName = "digit.png",
-            CreatedAt = TimeProvider.System.GetUtcNow(),
-        };
-        await using var db = _stack.Database.NewContext();
-        db.Predictions.Add(prediction);
-        await db.SaveChangesAsync();
-        await db.Database.ExecuteSqlAsync($"SELECT pg_notify({PredictionChannels.Asked}, {prediction.Id.ToString()})");
-        return prediction;
-    }
-
     private Task<int> CheckpointOfAsync(Guid trajectoryId) =>
         _stack.WhenAsync(
             "a checkpoint",
             db => db.Checkpoints.CountAsync(checkpoint => checkpoint.TrajectoryId == trajectoryId),
             checkpoints => checkpoints > 0);
-
-    private static List<int> ChildrenOf(int processId) =>
-        [
-            .. Directory.EnumerateDirectories($"/proc/{processId}/task")
-                .SelectMany(thread => File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
-                .Select(int.Parse),
-        ];
-
-    private static bool HasEnded(int processId) => !Directory.Exists($"/proc/{processId}");
 }

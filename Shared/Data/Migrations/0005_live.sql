@@ -35,9 +35,11 @@ BEGIN
         ON CONFLICT (id) DO UPDATE SET deleted_at = excluded.deleted_at;
         PERFORM pg_notify('experiments_changed', id::text) FROM gone;
     ELSE
-        -- Those that went with their model need no word of their own.
+        -- Those that go with their model need no word of their own; its deletion, which takes several transactions, says so in this setting.
         INSERT INTO deletions (id, model_id, deleted_at)
-        SELECT id, model_id, clock_timestamp() FROM gone WHERE EXISTS (SELECT FROM models WHERE models.id = gone.model_id)
+        SELECT id, model_id, clock_timestamp() FROM gone
+        WHERE model_id::text IS DISTINCT FROM current_setting('mlexperiments.deleting_model', true)
+          AND EXISTS (SELECT FROM models WHERE models.id = gone.model_id)
         ON CONFLICT (id) DO UPDATE SET deleted_at = excluded.deleted_at;
         PERFORM pg_notify('experiments_changed', model_id::text) FROM (SELECT DISTINCT model_id FROM gone) AS models;
     END IF;

@@ -190,6 +190,11 @@ public sealed class GenerateTests : ApiFixture
     [TestCase("""{"objective": {"metric": "loss"}}""", "objective.metric")]
     [TestCase("""{"objective": {"direction": "minimize"}}""", "objective.direction")]
     [TestCase("""{"limits": {"maxExperiments": 3}}""", "limits.maxExperiments")]
+    [TestCase("""{"limits": {"running": 0}}""", "limits.running")]
+    [TestCase("""{"limits": {"running": 1001}}""", "limits.running")]
+    [TestCase("""{"limits": {"running": "two"}}""", "limits.running")]
+    [TestCase("""{"limits": {"running": 1.5}}""", "limits.running")]
+    [TestCase("""{"limits": 2}""", "limits")]
     [TestCase("""{"force": true}""", "force")]
     [TestCase("""{"name": ""}""", "name")]
     [TestCase("""{"start": "yes"}""", "start")]
@@ -220,7 +225,8 @@ public sealed class GenerateTests : ApiFixture
         var problem = await ProblemAsync(await PostRawAsync(path, $$"""{"space": {"learningRate": [{{many[..^3]}}]}, "fixed": {"layers": 1, "steps": 1} }"""), HttpStatusCode.BadRequest);
         Assert.That(problem.GetProperty("errors").EnumerateObject().Count(), Is.EqualTo(20));
         Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("10000 fields are wrong"));
-        problem = await ProblemAsync(await PostRawAsync(path, new string(' ', 1024 * 1024) + "{}"), HttpStatusCode.RequestEntityTooLarge);
+        using var large = new StringContent(new string(' ', 1024 * 1024) + "{}", System.Text.Encoding.UTF8, "application/json");
+        problem = await ProblemAsync(await SendTooLargeAsync(HttpMethod.Post, path, large), HttpStatusCode.RequestEntityTooLarge);
         Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("1048576 bytes"));
     }
 

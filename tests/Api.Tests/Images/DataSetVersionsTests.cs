@@ -124,6 +124,10 @@ public sealed class DataSetVersionsTests : ImagesFixture
 
         public Task<bool> ExistsAsync(string hash, CancellationToken cancellationToken) => inner.ExistsAsync(hash, cancellationToken);
 
+        public IAsyncEnumerable<BlobReference> ListAsync(DateTimeOffset before, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<bool> DeleteAsync(string hash, DateTimeOffset before, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task DeleteAsync(string hash, CancellationToken cancellationToken) => inner.DeleteAsync(hash, cancellationToken);
 
         public Task ProbeAsync(CancellationToken cancellationToken) => inner.ProbeAsync(cancellationToken);

@@ -11,6 +11,14 @@ public sealed class ErrorTests : ApiFixture
         await ProblemAsync(await Client.GetAsync(path), HttpStatusCode.NotFound);
 
     [Test]
+    public async Task Post_MegabytesOfJson_IsRefusedAfterTheyAreSent()
+    {
+        var problem = await ProblemAsync(await PostRawAsync("/api/models", new string(' ', 12 * 1024 * 1024) + "{}"), HttpStatusCode.RequestEntityTooLarge);
+
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("1048576 bytes"));
+    }
+
+    [Test]
     public async Task Live_Asked_Answers()
     {
         var response = await Client.GetAsync("/health/live");

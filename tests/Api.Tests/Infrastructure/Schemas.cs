@@ -16,10 +16,22 @@ internal static class Schemas
             return Find(document, target, value, path);
         }
 
+        if (schema.TryGetProperty("oneOf", out var alternatives))
+        {
+            var problems = alternatives.EnumerateArray().Select(alternative => Find(document, alternative, value, path)).ToList();
+            return problems.Count(problem => problem is null) == 1 ? null : problems.Find(problem => problem is not null) ?? $"{path} is more than one of {alternatives}";
+        }
+
         if (value.ValueKind == JsonValueKind.Null)
             return !schema.TryGetProperty("type", out _) && !schema.TryGetProperty("allOf", out _) || schema.TryGetProperty("nullable", out var nullable) && nullable.GetBoolean()
                 ? null
                 : $"{path} is null";
+        if (schema.TryGetProperty("oneOf", out var some))
+        {
+            var problems = some.EnumerateArray().Select(part => Find(document, part, value, path)).ToList();
+            return problems.Count(problem => problem is null) == 1 ? null : $"{path} fits none or several of these: {string.Join("; ", problems)}";
+        }
+
         if (schema.TryGetProperty("allOf", out var all))
             return all.EnumerateArray().Select(part => Find(document, part, value, path)).FirstOrDefault(problem => problem is not null);
         if (schema.TryGetProperty("enum", out var words) && !words.EnumerateArray().Any(word => word.ToString() == value.ToString()))

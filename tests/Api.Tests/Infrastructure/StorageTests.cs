@@ -88,6 +88,10 @@ public sealed class StorageTests : ImagesFixture
 
         public Task<bool> ExistsAsync(string hash, CancellationToken cancellationToken) => Task.FromResult(false);
 
+        public IAsyncEnumerable<BlobReference> ListAsync(DateTimeOffset before, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<bool> DeleteAsync(string hash, DateTimeOffset before, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task DeleteAsync(string hash, CancellationToken cancellationToken) => Task.CompletedTask;
 
         public Task ProbeAsync(CancellationToken cancellationToken)

@@ -168,6 +168,36 @@ public sealed class ModelsTests : ApiFixture
     }
 
     [Test]
+    public async Task Delete_OfALargeModel_LeavesNothingOfIt_AndTheOthersAlone()
+    {
+        var (model, other) = (await Database.ModelAsync(images: 12_000), await Database.ModelAsync());
+        foreach (var id in new[] { model, other })
+        {
+            await Client.PostAsJsonAsync($"/api/models/{id}/experiments", new
+            {
+                space = new { learningRate = new { min = 0.001, max = 0.002, count = 150 }, layers = new[] { 1, 2 }, steps = new[] { 100, 200 } },
+            });
+            await Database.ExecuteAsync(
+                "INSERT INTO metric_points (trajectory_id, name, step, value) SELECT id, 'loss', point, 0.5 FROM trajectories, generate_series(1, 250) AS point WHERE model_id = $1", id);
+        }
+
+        Assert.That((await Client.DeleteAsync($"/api/models/{model}")).StatusCode, Is.EqualTo(HttpStatusCode.NoContent));
+
+        Assert.Multiple(async () =>
+        {
+            foreach (var table in new[] { "images", "experiments", "trajectories", "studies", "data_set_versions" })
+            {
+                Assert.That(await Database.ScalarAsync<long>($"SELECT count(*) FROM {table} WHERE model_id = $1", model), Is.Zero, table);
+                Assert.That(await Database.ScalarAsync<long>($"SELECT count(*) FROM {table} WHERE model_id = $1", other), Is.Positive, table);
+            }
+
+            Assert.That(
+                await Database.ScalarAsync<long>("SELECT count(*) FROM metric_points WHERE trajectory_id IN (SELECT id FROM trajectories WHERE model_id = $1)", other),
+                Is.EqualTo(75_000));
+        });
+    }
+
+    [Test]
     public async Task Delete_Twice_Gives204Then404()
     {
         var id = (await JsonAsync(await Client.PostAsJsonAsync("/api/models", new { name = Unique() }))).GetProperty("id").GetGuid();

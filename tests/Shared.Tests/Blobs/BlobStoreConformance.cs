@@ -47,6 +47,28 @@ public abstract class BlobStoreConformance
         Assert.That(await Store.ExistsAsync(ContentHash, default), Is.False);
     }
 
+    [Test]
+    public async Task List_AndDeleteBefore_TakeWhatWasStoredBefore()
+    {
+        var older = await PutAsync([1]);
+        var between = TimeProvider.System.GetUtcNow().AddSeconds(1);
+        Assert.That(await ListAsync(between), Is.EqualTo(new[] { older }));
+        Assert.That(await ListAsync(between.AddHours(-1)), Is.Empty);
+
+        Assert.That(await Store.DeleteAsync(older.Hash, between.AddHours(-1), default), Is.False, "it was stored later");
+        Assert.That(await Store.DeleteAsync(older.Hash, between, default), Is.True);
+        Assert.That(await Store.DeleteAsync(older.Hash, between, default), Is.False, "it is gone");
+        Assert.That(await ListAsync(between), Is.Empty);
+
+        async Task<List<BlobReference>> ListAsync(DateTimeOffset before)
+        {
+            var listed = new List<BlobReference>();
+            await foreach (var blob in Store.ListAsync(before, default))
+                listed.Add(blob);
+            return listed;
+        }
+    }
+
     [TestCase(0, 10)]
     [TestCase(99_990, 10)]
     [TestCase(500, 0)]

@@ -39,6 +39,21 @@ public sealed class DigitsTests
     }
 
     [Test]
+    public async Task Digits_ToAZipAndAFolder_AreTheSame()
+    {
+        var (zip, folder) = (Path.Combine(_folder.Path, "digits.zip"), Path.Combine(_folder.Path, "digits"));
+        var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--count", "10", "--output", zip, folder);
+        Assert.That(code, Is.Zero, errors);
+
+        await using var archive = await ZipFile.OpenReadAsync(zip);
+        await archive.ExtractToDirectoryAsync(Path.Combine(_folder.Path, "unpacked"));
+        for (var digit = 0; digit < 10; digit++)
+            Assert.That(
+                await File.ReadAllBytesAsync(Path.Combine(folder, $"{digit}/00000.png")),
+                Is.EqualTo(await File.ReadAllBytesAsync(Path.Combine(_folder.Path, $"unpacked/{digit}/00000.png"))));
+    }
+
+    [Test]
     public async Task Digits_TooFew_SaysSo()
     {
         var (code, _, errors) = await TrainerProcess.RunAsync("digits", "--output", _folder.Path, "--count", "9");

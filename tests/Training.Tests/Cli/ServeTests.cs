@@ -85,13 +85,42 @@ public sealed class ServeTests
     }
 
     [Test]
-    public async Task DropMilestone_OfTheLast_EndsTrainingAtTheOneBefore()
+    public async Task Milestones_WhileTraining_ReplaceThoseBefore()
     {
-        var command = Command([3000, Endless]);
+        var command = Command([Endless]);
         _trainer.Send(command);
         await _trainer.UntilAsync<MetricsEvent>();
-        _trainer.Send(new DropMilestoneCommand(command.TrajectoryId, Endless));
+        _trainer.Send(new MilestonesCommand(command.TrajectoryId, [3000]));
         Assert.That((await _trainer.UntilAsync<DoneEvent>()).Step, Is.EqualTo(3000));
+    }
+
+    [Test]
+    public async Task Milestones_WithNone_StopTheTrainingWithACheckpoint()
+    {
+        var command = Command([Endless]);
+        _trainer.Send(command);
+        await _trainer.UntilAsync<MetricsEvent>();
+        _trainer.Send(new MilestonesCommand(command.TrajectoryId, []));
+        var seen = new List<TrainerEvent>();
+        var stopped = await _trainer.UntilAsync<StoppedEvent>(seen);
+        Assert.That(seen.OfType<CheckpointEvent>().Last().Step, Is.EqualTo(stopped.Step));
+    }
+
+    [Test]
+    public async Task Checkpoint_WhileTraining_IsWrittenAndTrainingGoesOn()
+    {
+        var command = Command([Endless]);
+        _trainer.Send(command);
+        await _trainer.UntilAsync<MetricsEvent>();
+        _trainer.Send(new CheckpointCommand(command.TrajectoryId));
+        var checkpoint = await _trainer.UntilAsync<CheckpointEvent>();
+        Assert.That((await _trainer.UntilAsync<MetricsEvent>()).Step, Is.GreaterThan(checkpoint.Step));
+
+        _trainer.Send(new MilestonesCommand(command.TrajectoryId, []));
+        await _trainer.UntilAsync<StoppedEvent>();
+        _trainer.Send(command with { Checkpoint = checkpoint.Path, Milestones = [checkpoint.Step + 30] });
+        var resumed = await _trainer.UntilAsync<MilestoneEvent>();
+        Assert.That(resumed.WeightsHash, Is.EqualTo(Undisturbed(resumed.Step).WeightsHash));
     }
 
     [Test]

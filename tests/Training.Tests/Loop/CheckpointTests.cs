@@ -65,11 +65,22 @@ public sealed class CheckpointTests
     }
 
     [Test]
-    public void Checkpoint_WithAnotherLearningRate_GoesOn()
+    public void Checkpoint_WithALearningRateThatChangesThere_GoesOn()
     {
-        var slower = Runs.Train(DigitData.Small with { LearningRate = 0.0001 }, _dataSet, _digits.NewFolder(), [20], _checkpoint);
+        var slower = Runs.Train(ChangingAt(10), _dataSet, _digits.NewFolder(), [20], _checkpoint);
         Assert.That(slower.Results[0].Step, Is.EqualTo(20));
         Assert.That(slower.Results[0].WeightsHash, Is.Not.EqualTo(Resume().Results[0].WeightsHash));
+    }
+
+    [Test]
+    public void Checkpoint_WithStepsOfAnotherLearningRate_IsRefused()
+    {
+        foreach (var parameters in new[] { ChangingAt(9), DigitData.Small with { LearningRate = 0.0001 } })
+        {
+            Assert.That(
+                () => Runs.Train(parameters, _dataSet, _digits.NewFolder(), [20], _checkpoint),
+                Throws.TypeOf<InvalidDataException>().With.Message.Contains("other learning rates"));
+        }
     }
 
     [Test]
@@ -88,6 +99,8 @@ public sealed class CheckpointTests
         var further = Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [30], resumed.Of<CheckpointEvent>().Last().Path);
         Assert.That(further.Results[0].Reproducible, Is.False);
     }
+
+    private static TrajectoryParameters ChangingAt(int step) => DigitData.Small with { LearningRateChanges = [new(step, 0.0001)] };
 
     private RecordingHost Resume() => Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [20], _checkpoint);
 

@@ -61,6 +61,43 @@ public sealed class DeterminismTests
     }
 
     [Test]
+    public void LearningRateChanges_FromTheCheckpointOfTheOldRate_AreThoseOfATrainingOfItsOwn()
+    {
+        var adjusted = DigitData.Small with { LearningRateChanges = [new(70, 0.0001), new(110, 0.01)] };
+        var first = Train(DigitData.Small, [70]).Of<CheckpointEvent>().Last();
+        var second = Train(adjusted with { LearningRateChanges = [new(70, 0.0001)] }, [110], first.Path).Of<CheckpointEvent>().Last();
+        var third = Train(adjusted, [150], second.Path);
+
+        Assert.That((first.Step, second.Step), Is.EqualTo((70, 110)));
+        Assert.That(third.Results, Is.EqualTo(Train(adjusted, [150]).Results));
+        Assert.That(third.Results, Is.Not.EqualTo(Train(DigitData.Small, [150]).Results));
+    }
+
+    [Test]
+    public void Milestones_ThatChangeOnTheWay_AreMeasuredAsInTrainingsOfTheirOwn()
+    {
+        var host = new RecordingHost
+        {
+            OnAttend = (control, _) =>
+            {
+                // Passed, present and coming ones; and one that is taken off again.
+                if (control.Step == 30) control.Want([20, 30, 40, 90]);
+                if (control.Step == 50) control.Want([80]);
+            },
+        };
+        var changed = Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [60], host: host);
+        Assert.That(changed.Results, Is.EqualTo(Train(DigitData.Small, [40, 80]).Results));
+        Assert.That(changed.Of<DoneEvent>().Single().Step, Is.EqualTo(80));
+    }
+
+    [Test]
+    public void Milestone_AtThePresentStep_IsMeasuredOnce()
+    {
+        var host = new RecordingHost { OnAttend = (control, _) => control.Want([30, 60]) };
+        Assert.That(Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [30], host: host).Results.Select(result => result.Step), Is.EqualTo(new[] { 30, 60 }));
+    }
+
+    [Test]
     public void Checkpoints_WrittenOnTheWay_ChangeNothing()
     {
         var often = Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [100], checkpointEverySeconds: 1e-9);

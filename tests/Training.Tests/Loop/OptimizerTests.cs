@@ -52,7 +52,7 @@ public sealed class OptimizerTests
         for (var step = 1; step <= 20; step++)
         {
             var gradient = zeros([1]).add_(x.detach(), 2);
-            using (no_grad()) optimizer.Apply(x, gradient, step);
+            using (no_grad()) optimizer.Apply(x, gradient, Parameters.LearningRate, step);
             path.Add(MemoryMarshal.Read<float>(x.detach().bytes));
         }
 

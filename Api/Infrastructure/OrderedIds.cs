@@ -1,4 +1,4 @@
-namespace MlExperiments.Api.Images;
+namespace MlExperiments.Api.Infrastructure;
 
 /// <summary>UUIDs of version 7 that sort in the order in which they are given out, also within a millisecond (RFC 9562, 6.2 method 1).</summary>
 internal sealed class OrderedIds(TimeProvider time)

@@ -1,54 +1,81 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text.Json;
-using MlExperiments.Testing;
+using Npgsql;
 
-namespace MlExperiments.EndToEnd.Tests;
+namespace MlExperiments.Testing;
 
 /// <summary>The product as its users have it: a migrated database, an Api and a worker as processes, spoken to over HTTP.</summary>
-internal sealed class Stack : IAsyncDisposable
+public sealed class Stack : IAsyncDisposable
 {
-    private readonly TestDatabase _database;
     private readonly DirectoryInfo _folder;
-    private readonly List<ServiceProcess> _workers = [];
+    private readonly Dictionary<string, string?> _environment;
+    private readonly List<ServiceProcess> _processes = [];
 
-    private Stack(TestDatabase database, DirectoryInfo folder, ServiceProcess api, HttpClient http)
+    private Stack(TestDatabase database, DirectoryInfo folder, Dictionary<string, string?> environment)
     {
-        _database = database;
+        Database = database;
         _folder = folder;
-        Api = api;
-        Http = http;
+        _environment = environment;
+        Http = new HttpClient { BaseAddress = new Uri(environment["ASPNETCORE_URLS"]!), Timeout = TimeSpan.FromMinutes(5) };
     }
 
-    public ServiceProcess Api { get; }
+    public TestDatabase Database { get; }
     public HttpClient Http { get; }
+    public string BlobFolder => _environment["Blobs__Folder"]!;
 
-    public static async Task<Stack> StartAsync(int slots = 2)
+    /// <summary>The one that was started last.</summary>
+    public ServiceProcess Api { get; private set; } = null!;
+
+    /// <param name="database">Empty; a fresh one where null. The stack disposes of it.</param>
+    /// <param name="settings">Environment variables of the programs, beside those that every stack has or in their place.</param>
+    public static async Task<Stack> StartAsync(int slots = 2, TestDatabase? database = null, params (string Name, string Value)[] settings)
     {
-        var database = await TestDatabase.CreateEmptyAsync();
+        database ??= await TestDatabase.CreateEmptyAsync();
         var folder = Directory.CreateTempSubdirectory("mlexperiments-end-to-end-");
         var environment = new Dictionary<string, string?>
         {
             ["ConnectionStrings__Database"] = database.ConnectionString,
             ["Blobs__Folder"] = Path.Combine(folder.FullName, "blobs"),
-            ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{FreePort()}",
-            ["Worker__Folder"] = Path.Combine(folder.FullName, "worker"),
+            ["ASPNETCORE_URLS"] = $"http://127.0.0.1:{Ports.Free()}",
             ["Worker__Slots"] = $"{slots}",
         };
+        foreach (var (name, value) in settings)
+            environment[name] = value;
         await using (var migrate = ServiceProcess.Start("Api", environment, "migrate"))
         {
             if (await migrate.WaitAsync(TimeSpan.FromMinutes(1)) != 0)
                 throw new InvalidOperationException($"The migration failed:\n{migrate.Output}");
         }
 
-        var api = ServiceProcess.Start("Api", environment);
-        var http = new HttpClient { BaseAddress = new Uri(environment["ASPNETCORE_URLS"]!), Timeout = TimeSpan.FromMinutes(5) };
-        var stack = new Stack(database, folder, api, http);
-        stack._workers.Add(ServiceProcess.Start("Worker", environment));
-        await Eventually.IsTrueAsync("the service to be ready", TimeSpan.FromMinutes(1), stack.IsReadyAsync);
+        var stack = new Stack(database, folder, environment);
+        stack.StartApi();
+        stack.StartWorker("worker");
+        await stack.WhenReadyAsync();
         return stack;
+    }
+
+    /// <summary>Kills the Api, if it still runs, and starts it at the same address.</summary>
+    public async Task RestartApiAsync(params (string Name, string Value)[] settings)
+    {
+        if (!Api.HasExited)
+            await Api.KillAsync();
+        StartApi(settings);
+        await WhenReadyAsync();
+    }
+
+    public ServiceProcess StartWorker(string name, params (string Name, string Value)[] settings)
+    {
+        var worker = ServiceProcess.Start("Worker", With(
+            [
+                ("ConnectionStrings__Database", new NpgsqlConnectionStringBuilder(Database.ConnectionString) { ApplicationName = name }.ConnectionString),
+                ("Worker__Name", name),
+                ("Worker__Folder", Path.Combine(_folder.FullName, name)),
+                .. settings,
+            ]));
+        _processes.Add(worker);
+        return worker;
     }
 
     public async Task<JsonElement> GetAsync(string path)
@@ -60,6 +87,12 @@ internal sealed class Stack : IAsyncDisposable
     public async Task<JsonElement> PostAsync(string path, object? body = null)
     {
         using var response = await Http.PostAsync(path, body is null ? null : JsonContent.Create(body));
+        return await ReadAsync(response);
+    }
+
+    public async Task<JsonElement> PatchAsync(string path, object body)
+    {
+        using var response = await Http.PatchAsync(path, JsonContent.Create(body));
         return await ReadAsync(response);
     }
 
@@ -106,18 +139,29 @@ internal sealed class Stack : IAsyncDisposable
 
     public async Task<long> CountAsync(string sql)
     {
-        await using var command = _database.DataSource.CreateCommand(sql);
+        await using var command = Database.DataSource.CreateCommand(sql);
         return (long)(await command.ExecuteScalarAsync())!;
     }
 
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
-        foreach (var worker in _workers)
-            await worker.DisposeAsync();
-        await Api.DisposeAsync();
-        await _database.DisposeAsync();
+        foreach (var process in Enumerable.Reverse(_processes))
+            await process.DisposeAsync();
+        await Database.DisposeAsync();
         _folder.Delete(recursive: true);
+    }
+
+    private void StartApi(params (string Name, string Value)[] settings) => _processes.Add(Api = ServiceProcess.Start("Api", With(settings)));
+
+    private Task WhenReadyAsync() => Eventually.IsTrueAsync("the service to be ready", TimeSpan.FromMinutes(1), IsReadyAsync);
+
+    private Dictionary<string, string?> With((string Name, string Value)[] settings)
+    {
+        var environment = new Dictionary<string, string?>(_environment);
+        foreach (var (name, value) in settings)
+            environment[name] = value;
+        return environment;
     }
 
     private async Task<bool> IsReadyAsync()
@@ -142,12 +186,5 @@ internal sealed class Stack : IAsyncDisposable
             throw new HttpRequestException($"{(int)response.StatusCode} from {response.RequestMessage?.RequestUri}: {text}", null, response.StatusCode);
         using var document = JsonDocument.Parse(text);
         return document.RootElement.Clone();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -1,0 +1,56 @@
+using System.ComponentModel;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using MlExperiments.Shared.Data;
+using MlExperiments.Worker.Slots;
+using Npgsql;
+
+namespace MlExperiments.Worker;
+
+/// <summary>What must hold before the first claim.</summary>
+internal static partial class StartUp
+{
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+
+    /// <summary>Returns once the database can be reached: a worker may be started before it. One that refuses is no use waiting for.</summary>
+    public static async Task WaitForDatabaseAsync(NpgsqlDataSource database, ILogger logger)
+    {
+        var isWaiting = false;
+        while (true)
+        {
+            try
+            {
+                await using var connection = await database.OpenConnectionAsync();
+                if (isWaiting)
+                    LogReached(logger);
+                return;
+            }
+            catch (NpgsqlException exception) when (exception.IsTransient)
+            {
+                if (!isWaiting)
+                    LogWaits(logger, Reason(exception));
+                isWaiting = true;
+            }
+
+            await Task.Delay(RetryAfter);
+        }
+    }
+
+    /// <summary>What is wrong, in one line: settings, folders, programs and servers are for people to mend, who need no stack trace.</summary>
+    public static string Reason(Exception exception) => exception switch
+    {
+        OptionsValidationException options => string.Join(' ', options.Failures),
+        PostgresException { SqlState: PostgresErrorCodes.InvalidCatalogName } missing => $"There is no such database ({missing.MessageText}): run the migrate command first.",
+        NpgsqlException { InnerException: { } inner } => $"{exception.Message}: {inner.Message}",
+        NpgsqlException or SchemaVersionException or TrainerDiedException or InvalidOperationException or ArgumentException or FormatException
+            or IOException or UnauthorizedAccessException or TimeoutException or Win32Exception => exception.Message.ReplaceLineEndings(" "),
+        // A mistake of ours.
+        _ => exception.ToString(),
+    };
+
+    [LoggerMessage(LogLevel.Warning, "PostgreSQL can't be reached, and is waited for: {Reason}")]
+    private static partial void LogWaits(ILogger logger, string reason);
+
+    [LoggerMessage(LogLevel.Information, "PostgreSQL can be reached now")]
+    private static partial void LogReached(ILogger logger);
+}

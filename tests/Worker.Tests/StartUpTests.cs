@@ -1,0 +1,55 @@
+using MlExperiments.Shared.Data;
+using MlExperiments.Testing;
+using Npgsql;
+
+namespace MlExperiments.Worker.Tests;
+
+/// <summary>The program itself, with settings that can't work or don't work yet.</summary>
+[TestFixture]
+public sealed class StartUpTests
+{
+    private WorkerStack _stack = null!;
+
+    [SetUp]
+    public async Task SetUp() => _stack = await WorkerStack.CreateAsync();
+
+    [TearDown]
+    public async Task TearDown() => await _stack.DisposeAsync();
+
+    [Test]
+    public async Task Worker_ThatStartsBeforeItsDatabase_WaitsForIt()
+    {
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [20]);
+        await using (var proxy = SilentProxy.To(_stack.Database.ConnectionString))
+            _stack.WorkersDatabase = proxy.ConnectionString;
+        var worker = _stack.StartWorker("anna");
+        await Eventually.IsTrueAsync("the worker to wait", WorkerStack.Patience, () => Task.FromResult(worker.Output.Contains("waited for", StringComparison.Ordinal)));
+
+        await using var database = SilentProxy.To(_stack.Database.ConnectionString, new NpgsqlConnectionStringBuilder(_stack.WorkersDatabase).Port);
+
+        Assert.That((await _stack.WhenFinalAsync(trajectory.Id, 20)).Status, Is.EqualTo(ExperimentStatus.Completed));
+    }
+
+    [TestCase("TrainerCommand", "/nowhere/trainer", "/nowhere/trainer")]
+    [TestCase("Slots", "many", "Worker:Slots")]
+    [TestCase("Lease", "00:00:03", "must be longer")]
+    [TestCase("Folder", "/proc/scratch", "/proc/scratch")]
+    public Task Start_WithASettingThatCannotWork_SaysSoInOneLine(string option, string value, string words) =>
+        RefusesAsync(_stack.StartWorker("anna", ("RenewEvery", "00:00:02"), (option, value)), words);
+
+    [TestCase("nonsense", "no connection string")]
+    [TestCase("Host=127.0.0.1;Port={0};Username=postgres;Database=nowhere", "run the migrate command first")]
+    public Task Start_WithADatabaseThatCannotWork_SaysSoInOneLine(string connectionString, string words)
+    {
+        _stack.WorkersDatabase = connectionString.Replace("{0}", $"{new NpgsqlConnectionStringBuilder(TestDatabase.Server).Port}", StringComparison.Ordinal);
+        return RefusesAsync(_stack.StartWorker("anna"), words);
+    }
+
+    private static async Task RefusesAsync(ServiceProcess worker, string words)
+    {
+        Assert.That(await worker.WaitAsync(TimeSpan.FromSeconds(30)), Is.EqualTo(1));
+        Assert.That(
+            worker.Output.Split('\n').Where(line => !line.Contains(" info: ", StringComparison.Ordinal)).ToList(),
+            Has.Count.EqualTo(1).And.Some.Contains("can't start").And.Some.Contains(words));
+    }
+}
