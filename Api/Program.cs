@@ -3,6 +3,7 @@ using MlExperiments.Api.Control;
 using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Images;
 using MlExperiments.Api.Infrastructure;
+using MlExperiments.Api.Live;
 using MlExperiments.Api.Models;
 using MlExperiments.Api.Predictions;
 using MlExperiments.Api.Studies;
@@ -32,6 +33,7 @@ try
         .AddJobQueue()
         .AddBlobStore(builder.Configuration)
         .AddPredictions()
+        .AddLive()
         .AddProblems()
         .AddApiJson()
         .AddIdempotency()
@@ -62,6 +64,7 @@ try
     app.MapGenerate();
     app.MapExperimentLists();
     app.MapExperiments();
+    app.MapLive();
     app.MapControl();
     app.MapStudies();
     app.MapPredictions();

@@ -6,6 +6,9 @@ namespace MlExperiments.Api.Infrastructure;
 /// <summary>JSON on the wire: camelCase, enums as words, every field present, no number that JSON can't say.</summary>
 internal static class ApiJson
 {
+    /// <summary>For what is written without the framework's help.</summary>
+    public static JsonSerializerOptions Options { get; } = Create();
+
     public static IServiceCollection AddApiJson(this IServiceCollection services) =>
         services.ConfigureHttpJsonOptions(options => Configure(options.SerializerOptions));
 
@@ -19,6 +22,14 @@ internal static class ApiJson
         options.NumberHandling = JsonNumberHandling.Strict;
         options.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
         options.Converters.Add(new FiniteDoubleConverter());
+    }
+
+    private static JsonSerializerOptions Create()
+    {
+        var options = new JsonSerializerOptions(JsonSerializerDefaults.Web);
+        Configure(options);
+        options.MakeReadOnly(populateMissingResolver: true);
+        return options;
     }
 
     /// <summary>A diverged run has losses that are not finite; JSON has no word for them but null.</summary>

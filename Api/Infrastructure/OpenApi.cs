@@ -14,6 +14,9 @@ internal sealed record Examples(string? Request, string? Response);
 /// <summary>A further example, for an answer that differs from the usual one.</summary>
 internal sealed record StatusExample(int Status, string Response);
 
+/// <summary>An answer of server-sent events: what it looks like, and the types of its events' data.</summary>
+internal sealed record EventStreamBody(string Example, Type[] Data);
+
 /// <summary>What a call takes as multipart/form-data, which its handler reads by itself.</summary>
 internal sealed record FormBody(Type Type);
 
@@ -117,6 +120,7 @@ internal static class OpenApi
             ["Images"] = "A model's labelled images: upload them, look at them, count them.",
             ["Experiments"] = "An experiment is one set of parameters: generate them, have them trained, compare them, read off the best.",
             ["Control"] = "Change your mind while experiments wait or train: pause, resume, cancel, try again, adjust.",
+            ["Live"] = "Experiments as they change, pushed to whoever watches: server-sent events.",
             ["Studies"] = "A study is one request to explore: a search space, and the experiments that came of it.",
             ["Predictions"] = "An image put through the weights of the best experiment, or of another one.",
             ["Service"] = "Who works, and what runs here.",
@@ -186,6 +190,8 @@ internal static class OpenApi
                         ["multipart/form-data"] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(form.Type, context.SchemaRepository) },
                     },
                 };
+            if (metadata.OfType<EventStreamBody>().LastOrDefault() is { } stream)
+                SetEvents(operation.Responses["200"], stream, context);
             if (metadata.OfType<OtherAnswer>().LastOrDefault() is { } other)
                 AddOther(operation, context.SchemaGenerator.GenerateSchema(other.Type, context.SchemaRepository));
             var examples = metadata.OfType<Examples>().LastOrDefault();
@@ -216,6 +222,15 @@ internal static class OpenApi
                 [Problem] = new OpenApiMediaType { Schema = context.SchemaGenerator.GenerateSchema(type, context.SchemaRepository) },
             },
         };
+
+        /// <summary>OpenAPI 3.0 knows a stream as text only; the types are there for who makes clients.</summary>
+        private static void SetEvents(IOpenApiResponse response, EventStreamBody stream, OperationFilterContext context)
+        {
+            foreach (var type in stream.Data)
+                context.SchemaGenerator.GenerateSchema(type, context.SchemaRepository);
+            if (response.Content?.Values.FirstOrDefault() is OpenApiMediaType media)
+                media.Example = JsonValue.Create(stream.Example);
+        }
 
         private static void AddOther(OpenApiOperation operation, IOpenApiSchema schema)
         {

@@ -13,6 +13,8 @@ internal static class RequestChecks
     /// <summary>The longest body of a call that takes JSON: bytes. Calls that take files have their own.</summary>
     public const long MaxJsonBytes = 1024 * 1024;
 
+    private static readonly object HeadKey = new();
+
     // Beyond it, a body isn't read for the sake of the answer.
     private const long MaxReadBytes = 16 * MaxJsonBytes;
 
@@ -27,9 +29,16 @@ internal static class RequestChecks
     public static void UseHead(this WebApplication app) => app.Use((context, next) =>
     {
         if (HttpMethods.IsHead(context.Request.Method))
+        {
             context.Request.Method = HttpMethods.Get;
+            context.Items[HeadKey] = true;
+        }
+
         return next(context);
     });
+
+    /// <summary>Whether the body goes nowhere: for answers that never end.</summary>
+    public static bool IsHead(this HttpContext context) => context.Items.ContainsKey(HeadKey);
 
     /// <summary>Too long for JSON, by its own account, and on its way: who asks first (Expect: 100-continue) is told at once.</summary>
     private static bool IsTooLong(HttpContext context) =>

@@ -28,11 +28,16 @@ internal static class ModelDeletion
                     WHERE trajectories.model_id = {id} LIMIT {Points}))
                 """,
                 cancellationToken));
-        // With their experiments, attempts, checkpoints and predictions; a worker that trains one finds that it is gone, and stops.
+        // With their experiments, attempts, checkpoints and predictions; a worker that trains one finds that it is gone, and stops. Those who
+        // watch are told of the model in the end, which stands for them all.
         await RepeatAsync(
             Trajectories,
             () => db.Database.ExecuteSqlAsync(
-                $"DELETE FROM trajectories WHERE id IN (SELECT id FROM trajectories WHERE model_id = {id} LIMIT {Trajectories})", cancellationToken));
+                $"""
+                SELECT set_config('mlexperiments.deleting_model', {id.ToString()}, true);
+                DELETE FROM trajectories WHERE id IN (SELECT id FROM trajectories WHERE model_id = {id} LIMIT {Trajectories})
+                """,
+                cancellationToken));
         await RepeatAsync(
             Images,
             () => db.Database.ExecuteSqlAsync($"DELETE FROM images WHERE id IN (SELECT id FROM images WHERE model_id = {id} LIMIT {Images})", cancellationToken));

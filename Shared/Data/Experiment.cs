@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
 namespace MlExperiments.Shared.Data;
@@ -75,12 +76,16 @@ public sealed class Experiment : IEntityTypeConfiguration<Experiment>
 
     public DateTimeOffset? FinishedAt { get; set; }
 
+    /// <summary>When the row changed last, by the database's clock, which alone writes it.</summary>
+    public DateTimeOffset ChangedAt { get; init; }
+
     public Trajectory? Trajectory { get; init; }
 
     public void Configure(EntityTypeBuilder<Experiment> builder)
     {
         builder.ToTable("experiments");
         builder.Property(experiment => experiment.Parameters).HasColumnType("jsonb");
+        builder.Property(experiment => experiment.ChangedAt).Metadata.SetBeforeSaveBehavior(PropertySaveBehavior.Ignore);
         builder.Property(experiment => experiment.Adjustment).HasColumnType("jsonb");
         builder.HasOne(experiment => experiment.Trajectory).WithMany(trajectory => trajectory.Experiments)
             .HasForeignKey(experiment => experiment.TrajectoryId);

@@ -17,6 +17,7 @@ public sealed partial class ExperimentsDbContext(DbContextOptions<ExperimentsDbC
     public DbSet<Checkpoint> Checkpoints => Set<Checkpoint>();
     public DbSet<MetricPoint> MetricPoints => Set<MetricPoint>();
     public DbSet<Prediction> Predictions => Set<Prediction>();
+    public DbSet<Deletion> Deletions => Set<Deletion>();
     public DbSet<PredictorChoice> PredictorChoices => Set<PredictorChoice>();
     public DbSet<Worker> Workers => Set<Worker>();
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
 namespace MlExperiments.Shared.Data;
@@ -66,12 +67,16 @@ public sealed class Trajectory : IEntityTypeConfiguration<Trajectory>
 
     public required DateTimeOffset CreatedAt { get; init; }
 
+    /// <summary>When its status or progress changed last, by the database's clock, which alone writes it.</summary>
+    public DateTimeOffset ChangedAt { get; init; }
+
     public List<Experiment> Experiments { get; } = [];
 
     public void Configure(EntityTypeBuilder<Trajectory> builder)
     {
         builder.ToTable("trajectories");
         builder.Property(trajectory => trajectory.Parameters).HasColumnType("jsonb");
+        builder.Property(trajectory => trajectory.ChangedAt).Metadata.SetBeforeSaveBehavior(PropertySaveBehavior.Ignore);
     }
 }
 

@@ -176,6 +176,11 @@ internal static class Calls
             .Good(200, "what exists (201 with what is new)")
             .Good(201, "what replaces its own", Json("""{"fixed": {"dropout": 0.25}}"""))
             .Bad(400, "fixed.layers", "two", Json("""{"fixed": {"layers": "two"}}""")),
+        new Call("GET /api/events").Good(200, "nothing").Bad(400, "lastEventId", "abc", query: "lastEventId=abc"),
+        new Call("GET /api/models/{id}/events", Things.Model).Good(200, "the model").Bad(400, "lastEventId", "abc", query: "lastEventId=abc"),
+        new Call("GET /api/experiments/{id}/events", Things.Completed)
+            .Good(200, "the experiment")
+            .Bad(400, "lastEventId", "abc", query: "lastEventId=abc"),
         new Call("GET /api/workers")
             .Good(200, "all of them")
             .Bad(400, "limit", "0", query: "limit=0")

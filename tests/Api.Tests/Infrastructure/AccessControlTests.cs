@@ -11,6 +11,7 @@ public sealed class AccessControlTests : ApiFixture
     protected override IEnumerable<KeyValuePair<string, string>> Settings => [new("Security:ApiKey", Key)];
 
     [TestCase("/api/models", null, null, HttpStatusCode.Unauthorized)]
+    [TestCase("/api/events", null, null, HttpStatusCode.Unauthorized)]
     [TestCase("/api/nothing", null, null, HttpStatusCode.Unauthorized)]
     [TestCase("/API/models", null, null, HttpStatusCode.Unauthorized)]
     [TestCase("/swagger/v1/swagger.json", null, null, HttpStatusCode.Unauthorized)]

@@ -18,6 +18,7 @@ public sealed class StartUpTests : ApiFixture
     [TestCase("ConnectionStrings__Database", "Host=127.0.0.1;Port=1", "can't be reached")]
     [TestCase("Upload__MaxEntries", "many", "Upload__MaxEntries")]
     [TestCase("Upload__MaxEntries", "0", "Upload__MaxEntries")]
+    [TestCase("Live__HeartbeatEvery", "0", "Live__HeartbeatEvery")]
     [TestCase("Blobs__Folder", "/proc/blobs", "The folder for blobs")]
     [TestCase("Logging__LogLevel__Default", "Loud", "Loud")]
     [Parallelizable]
