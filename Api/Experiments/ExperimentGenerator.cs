@@ -10,15 +10,15 @@ namespace MlExperiments.Api.Experiments;
 /// <summary>What to make of a space, and on which images.</summary>
 /// <param name="Parameters">All different.</param>
 /// <param name="Definition">The request as it was understood.</param>
+/// <param name="Request">For what holds for all of the experiments.</param>
 internal sealed record GenerationPlan(
     Model Model,
     DataSetVersion Version,
     string StudyName,
     JsonElement Definition,
-    int? RunningLimit,
+    GenerateRequest Request,
     IReadOnlyList<ExperimentParameters> Parameters,
-    IReadOnlyList<string> Names,
-    bool Start);
+    IReadOnlyList<string> Names);
 
 /// <param name="StudyId">Null where nothing is new.</param>
 /// <param name="Created">Ids of the new experiments.</param>
@@ -44,8 +44,7 @@ internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue que
                 return null;
         }
 
-        var ids = new OrderedIds(time);
-        var milestones = plan.Parameters.Select((parameters, index) => new Milestone(ids.Next(), plan, parameters, plan.Names[index])).ToList();
+        var milestones = await PlaceAsync(plan, cancellationToken);
         var trajectories = await LockTrajectoriesAsync(plan, milestones, cancellationToken);
         var existing = await FindExistingAsync(milestones, cancellationToken);
         var missing = milestones.FindAll(milestone => !existing.ContainsKey(milestone.Fingerprint));
@@ -56,7 +55,7 @@ internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue que
             await InsertExperimentsAsync(plan, studyId.Value, missing, trajectories, cancellationToken);
         }
 
-        if (plan.Start)
+        if (plan.Request.Start)
         {
             var woken = milestones.FindAll(milestone => !existing.TryGetValue(milestone.Fingerprint, out var there) || there.IsDraft);
             await using (var queueing = Command(
@@ -64,7 +63,7 @@ internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue que
                 "UPDATE experiments SET status = 'queued', queued_at = now() WHERE id = ANY($1) AND status = 'draft'",
                 existing.Values.Where(there => there.IsDraft).Select(there => there.Id).ToArray()))
                 await queueing.ExecuteNonQueryAsync(cancellationToken);
-            await WakeAsync(db, queue, [.. woken.Select(milestone => trajectories[milestone.TrajectoryFingerprint]).Distinct()], cancellationToken);
+            await TrajectorySchedule.WakeAsync(db, queue, [.. woken.Select(milestone => trajectories[milestone.TrajectoryFingerprint]).Distinct()], cancellationToken);
         }
 
         return new Generated(
@@ -72,6 +71,25 @@ internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue que
             [.. missing.Select(milestone => milestone.Id)],
             [.. milestones.Where(milestone => existing.ContainsKey(milestone.Fingerprint)).Select(milestone => existing[milestone.Fingerprint].Id)],
             trajectories.Count);
+    }
+
+    /// <summary>
+    /// The milestones that are asked for; where they are to be trained again, on the first replicate of their trajectory that has none of them yet.
+    /// </summary>
+    private async Task<List<Milestone>> PlaceAsync(GenerationPlan plan, CancellationToken cancellationToken)
+    {
+        var ids = new OrderedIds(time);
+        var milestones = plan.Parameters.Select((parameters, index) => new Milestone(ids.Next(), plan, parameters, plan.Names[index])).ToList();
+        for (var replicate = 1; plan.Request.Force; replicate++)
+        {
+            var existing = await FindExistingAsync(milestones, cancellationToken);
+            if (existing.Count == 0)
+                break;
+            var taken = milestones.Where(milestone => existing.ContainsKey(milestone.Fingerprint)).Select(milestone => milestone.TrajectoryFingerprint).ToHashSet();
+            milestones = milestones.ConvertAll(milestone => taken.Contains(milestone.TrajectoryFingerprint) ? milestone.Again(replicate) : milestone);
+        }
+
+        return milestones;
     }
 
     /// <summary>Makes the trajectories that are missing and locks all of them; their ids by fingerprint.</summary>
@@ -127,15 +145,17 @@ internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue que
         await using var inserting = Command(
             db,
             """
-            INSERT INTO studies (id, model_id, data_set_version_id, name, definition, running_limit, created_at)
-            VALUES ($1, $2, $3, $4, $5::json, $6::integer, now())
+            INSERT INTO studies (id, model_id, data_set_version_id, name, definition, running_limit, seconds_limit, failures_limit, created_at)
+            VALUES ($1, $2, $3, $4, $5::json, $6::integer, $7::integer, $8::integer, now())
             """,
             id,
             plan.Model.Id,
             plan.Version.Id,
             plan.StudyName,
             plan.Definition.GetRawText(),
-            plan.RunningLimit is { } limit ? limit : DBNull.Value);
+            OrNull(plan.Request.Limits?.Running),
+            OrNull(plan.Request.Limits?.Seconds),
+            OrNull(plan.Request.Limits?.Failures));
         await inserting.ExecuteNonQueryAsync(cancellationToken);
         return id;
     }
@@ -159,15 +179,17 @@ internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue que
             db,
             """
             INSERT INTO experiments (id, model_id, study_id, trajectory_id, number, name, status, parameters, fingerprint, total_steps,
-                                     priority, diverged, reproducible, created_at, queued_at)
+                                     priority, start_at, diverged, reproducible, created_at, queued_at)
             SELECT id, $1, $2, trajectory_id, $3 + place - 1, name, $4, parameters::jsonb, fingerprint, total_steps,
-                   0, false, true, now(), CASE WHEN $4 = 'queued' THEN now() END
-            FROM unnest($5, $6, $7, $8, $9, $10) WITH ORDINALITY AS missing (id, trajectory_id, name, parameters, fingerprint, total_steps, place)
+                   $5, $6::timestamptz, false, true, now(), CASE WHEN $4 = 'queued' THEN now() END
+            FROM unnest($7, $8, $9, $10, $11, $12) WITH ORDINALITY AS missing (id, trajectory_id, name, parameters, fingerprint, total_steps, place)
             """,
             plan.Model.Id,
             studyId,
             first,
-            plan.Start ? "queued" : "draft",
+            plan.Request.Start ? "queued" : "draft",
+            plan.Request.Priority,
+            OrNull(plan.Request.StartAt?.ToUniversalTime()),
             missing.Select(milestone => milestone.Id).ToArray(),
             missing.Select(milestone => trajectories[milestone.TrajectoryFingerprint]).ToArray(),
             missing.Select(milestone => milestone.Name).ToArray(),
@@ -177,15 +199,19 @@ internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue que
         await inserting.ExecuteNonQueryAsync(cancellationToken);
     }
 
+    private static object OrNull<T>(T? value) where T : struct => value is { } given ? given : DBNull.Value;
+
     /// <summary>An experiment to be, with an id of its own in case that it is new.</summary>
     private sealed class Milestone(Guid id, GenerationPlan plan, ExperimentParameters parameters, string name)
     {
         public Guid Id { get; } = id;
-        public string Name { get; } = name;
+        public string Name { get; } = parameters.Replicate == 0 ? name : $"{name[..Math.Min(name.Length, Experiment.MaxNameLength - 20)]}, replicate {parameters.Replicate}";
         public int Steps { get; } = parameters.Steps;
         public string Json { get; } = JsonSerializer.Serialize(parameters, ContractJson.Options);
         public string TrajectoryJson { get; } = JsonSerializer.Serialize(parameters.WithoutSteps(), ContractJson.Options);
         public string Fingerprint { get; } = MlExperiments.Shared.Search.Fingerprint.OfExperiment(plan.Model.Id, plan.Version.Hash, parameters);
         public string TrajectoryFingerprint { get; } = MlExperiments.Shared.Search.Fingerprint.OfTrajectory(plan.Model.Id, plan.Version.Hash, parameters.WithoutSteps());
+
+        public Milestone Again(int replicate) => new(Id, plan, parameters with { Replicate = replicate }, name);
     }
 }

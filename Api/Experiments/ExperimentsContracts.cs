@@ -96,6 +96,9 @@ public sealed record MetricsResponse(Guid ExperimentId, int Step, int TotalSteps
 public sealed record PointResponse(int Step, double? Value);
 
 /// <summary>The best experiment, and how the others compare.</summary>
+/// <param name="Seeds">With how many seeds its parameters were trained; null unless best is by mean, as are the next two.</param>
+/// <param name="MeanAccuracy">Of these seeds' validation accuracies.</param>
+/// <param name="StandardDeviation">Of a sample (n - 1).</param>
 /// <param name="DataSetVersion">The images that these experiments were trained on.</param>
 /// <param name="Experiments">The completed experiments on the same data set version, most accurate first, at most 1,000.</param>
 public sealed record BestResponse(
@@ -103,6 +106,9 @@ public sealed record BestResponse(
     ExperimentParameters Parameters,
     double Accuracy,
     double? TestAccuracy,
+    int? Seeds,
+    double? MeanAccuracy,
+    double? StandardDeviation,
     DataSetVersionResponse DataSetVersion,
     IReadOnlyList<ScoredExperiment> Experiments);
 

@@ -57,12 +57,13 @@ internal static class ExperimentsEndpoints
             .WithSummary("The best parameters of a model, and the accuracy of every experiment on the same images")
             .WithDescription(
                 "Best is the highest validation accuracy on the images that the model has now; ties go to fewer steps. While no experiment on them is completed, it " +
-                "is that on the newest data set version that has one, and dataSetVersion says that it is not current. The list of experiments holds at most the 1,000 most accurate.")
+                "is that on the newest data set version that has one, and dataSetVersion says that it is not current. By mean, it is the most accurate experiment of the parameters whose " +
+                "mean over two seeds or more is highest: less a matter of luck. The list of experiments holds at most the 1,000 most accurate.")
             .WithExamples(response: "{\"experimentId\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": " + ExampleParameters
-                + ", \"accuracy\": 0.989, \"testAccuracy\": 0.9885, \"dataSetVersion\": " + DataSetVersionExample + ", \"experiments\": [{\"id\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": "
+                + ", \"accuracy\": 0.989, \"testAccuracy\": 0.9885, \"seeds\": null, \"meanAccuracy\": null, \"standardDeviation\": null, \"dataSetVersion\": " + DataSetVersionExample + ", \"experiments\": [{\"id\": \"01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f\", \"parameters\": "
                 + ExampleParameters + ", \"accuracy\": 0.989}]}")
             .WithExample(409, "{\"title\": \"Conflict\", \"status\": 409, \"detail\": \"" + BestExperiments.NoneYet + "\"}")
-            .Fails(404, 409);
+            .Fails(400, 404, 409);
         group.MapGet("/experiments/{id:guid}", GetExperiment)
             .WithSummary("One experiment, with the attempts at training it")
             .WithDescription("Experiments that differ only in steps share a trajectory, and with it the attempts.")
@@ -88,13 +89,23 @@ internal static class ExperimentsEndpoints
             .Fails(404, 409, 410);
     }
 
-    private static async Task<Results<Ok<BestResponse>, ProblemHttpResult>> GetBest(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken)
+    private static async Task<Results<Ok<BestResponse>, ValidationProblem, ProblemHttpResult>> GetBest(
+        Guid id,
+        ExperimentsDbContext db,
+        [Description("accuracy (the default), or mean: over the seeds of its parameters."), AllowedValues("accuracy", "mean", ErrorMessage = "by is accuracy or mean.")] string by = "accuracy",
+        CancellationToken cancellationToken = default)
     {
-        if (await BestExperiments.FindVersionAsync(db, id, cancellationToken) is not { } version
-            || await BestExperiments.FindCompletedAsync(db, id, version.ExperimentId, cancellationToken) is not { } best)
+        if (await BestExperiments.FindVersionAsync(db, id, cancellationToken) is not { } version)
             return await db.Models.AnyAsync(model => model.Id == id, cancellationToken)
                 ? Problems.Conflict(BestExperiments.NoneYet)
                 : Problems.NotFound("model", id);
+        var group = by == "accuracy"
+            ? null
+            : (await SeedStatistics.ReadAsync(db, null, version.Id, minSeeds: 2, skip: 0, take: 1, cancellationToken)).FirstOrDefault();
+        if (by == "mean" && group is null)
+            return Problems.Conflict("No parameters were trained with two seeds on these images yet: generate experiments with replicates, and wait for two to complete.");
+        if (await BestExperiments.FindCompletedAsync(db, id, group?.MostAccurate ?? version.ExperimentId, cancellationToken) is not { } best)
+            return Problems.Conflict(BestExperiments.NoneYet);
         var scored = await db.Experiments.AsNoTracking()
             .Where(experiment => experiment.ModelId == id && experiment.Status == ExperimentStatus.Completed
                 && experiment.Trajectory!.DataSetVersionId == version.Id)
@@ -107,6 +118,9 @@ internal static class ExperimentsEndpoints
             best.Parameters,
             best.Accuracy,
             best.TestAccuracy,
+            group?.Seeds,
+            group?.Mean,
+            group?.Deviation,
             version.ToResponse(),
             [.. scored.Select(experiment => new ScoredExperiment(experiment.Id, ExperimentRows.ReadParameters(experiment.Parameters), experiment.Accuracy ?? 0))]));
     }

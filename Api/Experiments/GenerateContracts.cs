@@ -8,6 +8,8 @@ namespace MlExperiments.Api.Experiments;
 /// <summary>What to explore. Everything may be left out, and so may the whole body: then it is the default 27.</summary>
 public sealed record GenerateRequest
 {
+    internal const int MaxReplicates = 100;
+
     /// <summary>Names the study, 1 to 200 characters; made from the space unless given.</summary>
     [PlainText(Study.MaxNameLength)]
     public string? Name { get; init; }
@@ -31,8 +33,25 @@ public sealed record GenerateRequest
     /// <summary>False leaves the experiments as drafts, to be started with train.</summary>
     public bool Start { get; init; } = true;
 
-    /// <summary>Training again what exists is not supported by this version: leave it out or false.</summary>
+    /// <summary>
+    /// True trains again what exists, with the same seed: new experiments beside the old ones, told apart by parameters.replicate. On the same
+    /// engine and device the same has to come out.
+    /// </summary>
     public bool Force { get; init; }
+
+    /// <summary>
+    /// How often each set of parameters is trained, with as many seeds in a row, 1 to 100: from fixed.seed or 0 on. The study's results then give
+    /// means and deviations.
+    /// </summary>
+    [Range(1, MaxReplicates, ErrorMessage = "replicates is 1 to 100.")]
+    public int Replicates { get; init; } = 1;
+
+    /// <summary>Higher is trained earlier; 0 unless given, -1000 to 1000.</summary>
+    [Range(-1000, 1000, ErrorMessage = "priority is -1000 to 1000.")]
+    public int Priority { get; init; }
+
+    /// <summary>Not trained before this time, up to ten years ahead; a time that is past means at once.</summary>
+    public DateTimeOffset? StartAt { get; init; }
 }
 
 public sealed record StrategyRequest
@@ -56,7 +75,10 @@ public sealed record ObjectiveRequest
     public string Direction { get; init; } = "maximize";
 }
 
-/// <summary>What the study may take.</summary>
+/// <summary>
+/// What the study may take. One that has used up its seconds or failures is stopped within seconds: what is queued or running is cancelled. That
+/// happens once, so that whatever is retried afterwards goes on.
+/// </summary>
 public sealed record LimitsRequest
 {
     /// <summary>
@@ -65,6 +87,14 @@ public sealed record LimitsRequest
     /// </summary>
     [Range(1, Study.MaxRunning, ErrorMessage = "running is 1 to 1000.")]
     public int? Running { get; init; }
+
+    /// <summary>Wall time from the start of the study's first training on, in seconds, 1 to 31,536,000 (a year).</summary>
+    [Range(1, Study.MaxSeconds, ErrorMessage = "seconds is 1 to 31536000.")]
+    public int? Seconds { get; init; }
+
+    /// <summary>Stopped once so many of its experiments have failed, 1 to 10,000.</summary>
+    [Range(1, Study.MaxFailures, ErrorMessage = "failures is 1 to 10000.")]
+    public int? Failures { get; init; }
 }
 
 /// <summary>The study that came of a request.</summary>

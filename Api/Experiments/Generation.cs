@@ -26,7 +26,7 @@ internal static class Generation
         GenerationServices services, Guid modelId, GenerateRequest request, CancellationToken cancellationToken)
     {
         var (db, database, blobs, queue, time) = services;
-        if (ReadSpace(request, out var errors) is not { } space)
+        if (ReadSpace(request, time.GetUtcNow(), out var errors) is not { } space)
             return Problems.Invalid(errors);
         if (await db.Models.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == modelId, cancellationToken) is not { } model)
             return Problems.NotFound("model", modelId);
@@ -35,11 +35,12 @@ internal static class Generation
         var (manifest, reason) = await DataSetVersions.ReadManifestAsync(db, modelId, cancellationToken);
         if (manifest is null)
             return Problems.Conflict(reason!);
-        var parameters = GridSampler.Sample(space, manifest.TrainCount, out errors);
+        var sampled = space.WithReplicates(request.Replicates, out _)!;
+        var parameters = GridSampler.Sample(sampled, manifest.TrainCount, out errors);
         if (errors.Count > 0)
             return Problems.Invalid(errors);
 
-        var name = request.Name is { } given ? await Texts.NormalizeAsync(database, given.Trim(), cancellationToken) : ExperimentNames.OfStudy(space);
+        var name = request.Name is { } given ? await Texts.NormalizeAsync(database, given.Trim(), cancellationToken) : ExperimentNames.OfStudy(sampled);
         if (Texts.Problem(name, Study.MaxNameLength) is { } problem)
             return Problems.Invalid("name", $"A name has {problem}.");
         if (await DataSetVersions.KeepAsync(db, blobs, model, manifest, cancellationToken) is not { } version)
@@ -49,10 +50,9 @@ internal static class Generation
             version,
             name,
             StudyDefinition.Of(request, space).ToJson(),
-            request.Limits?.Running,
+            request,
             parameters,
-            ExperimentNames.Of(parameters, space),
-            request.Start);
+            ExperimentNames.Of(parameters, sampled));
         if (await new ExperimentGenerator(db, queue, time).GenerateAsync(plan, cancellationToken) is not { } generated)
             return Problems.NotFound("model", modelId);
         var response = new GenerateResponse(
@@ -66,7 +66,7 @@ internal static class Generation
     }
 
     /// <summary>The space that a request asks for, or what is wrong with the request.</summary>
-    private static SearchSpace? ReadSpace(GenerateRequest request, out Dictionary<string, string[]> errors)
+    private static SearchSpace? ReadSpace(GenerateRequest request, DateTimeOffset now, out Dictionary<string, string[]> errors)
     {
         if (FindTooLong(request) is { } tooLong)
         {
@@ -77,10 +77,14 @@ internal static class Generation
         var space = SearchSpace.Read(request.Space, request.Fixed ?? [], out errors);
         if (request.Strategy?.Samples is not null)
             errors.TryAdd("strategy.samples", ["grid takes every combination: leave samples out."]);
-        if (request.Force)
-            errors.TryAdd("force", ["Training again what exists is not supported by this version: leave force out or false."]);
-        if (space?.Size > MaxExperiments)
-            errors.TryAdd("space", [$"These are {space.Size:N0} experiments, and {MaxExperiments:N0} is the most of one request: narrow the space, or divide it."]);
+        if (request.StartAt > now.AddYears(10))
+            errors.TryAdd("startAt", ["startAt is up to ten years ahead."]);
+        if (space is null)
+            return null;
+        if (space.WithReplicates(request.Replicates, out var error) is not { } sampled)
+            errors.TryAdd("replicates", [error!]);
+        else if (sampled.Size > MaxExperiments)
+            errors.TryAdd("space", [$"These are {sampled.Size:N0} experiments, and {MaxExperiments:N0} is the most of one request: narrow the space, or divide it."]);
         return errors.Count == 0 ? space : null;
     }
 

@@ -13,6 +13,8 @@ internal sealed record StudyDefinition
     public ObjectiveRequest Objective { get; init; } = new();
     public LimitsRequest Limits { get; init; } = new();
     public bool Start { get; init; } = true;
+    public int Replicates { get; init; } = 1;
+    public int Priority { get; init; }
 
     public static StudyDefinition Of(GenerateRequest request, SearchSpace space) => new()
     {
@@ -23,6 +25,8 @@ internal sealed record StudyDefinition
         Objective = request.Objective ?? new(),
         Limits = request.Limits ?? new(),
         Start = request.Start,
+        Replicates = request.Replicates,
+        Priority = request.Priority,
     };
 
     public static StudyDefinition Read(JsonElement definition) => definition.Deserialize<StudyDefinition>(ContractJson.Options)!;

@@ -12,13 +12,6 @@ namespace MlExperiments.Api.Experiments;
 /// </summary>
 internal static class TrajectoryQueue
 {
-    /// <summary>Makes locked trajectories with queued experiments wait for a worker, in the order given, as if none of their attempts had been lost.</summary>
-    public static async Task WakeAsync(ExperimentsDbContext db, IJobQueue queue, Guid[] ids, CancellationToken cancellationToken)
-    {
-        await db.Database.ExecuteSqlAsync($"UPDATE trajectories SET lost_attempts = 0 WHERE id = ANY ({ids}) AND status = 'idle'", cancellationToken);
-        await TrajectorySchedule.RefreshAsync(db, queue, ids, cancellationToken);
-    }
-
     /// <summary>Queues every draft of a model; returns how many there were.</summary>
     public static Task<int> QueueDraftsAsync(ExperimentsDbContext db, IJobQueue queue, Guid modelId, CancellationToken cancellationToken) =>
         db.TransactAsync(
@@ -57,7 +50,7 @@ internal static class TrajectoryQueue
                     }
                 }
 
-                await WakeAsync(db, queue, [.. first.OrderBy(entry => entry.Value).Select(entry => entry.Key)], token);
+                await TrajectorySchedule.WakeAsync(db, queue, [.. first.OrderBy(entry => entry.Value).Select(entry => entry.Key)], token);
                 return queued;
             },
             cancellationToken);

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Infrastructure;
@@ -9,10 +10,12 @@ namespace MlExperiments.Api.Studies;
 public sealed record StudyResponse(Guid Id, string Name, Guid ModelId, Guid DataSetVersionId, DateTimeOffset CreatedAt);
 
 /// <summary>A study and how far it is.</summary>
-/// <param name="Definition">The request as it was understood: space (with every value of its ranges), fixed, strategy, objective, limits, start. A clone starts from it.</param>
+/// <param name="Definition">The request as it was understood: space (with every value of its ranges), fixed, strategy, objective, limits, start, replicates, priority. A clone starts from it.</param>
 /// <param name="Experiments">How many there are by status; every status is there.</param>
 /// <param name="Progress">Share of the training steps that are done, 0 to 1; steps that experiments share count once.</param>
 /// <param name="EstimatedSecondsLeft">At the speed of the trajectories that run now; null while none does.</param>
+/// <param name="StoppedAt">When one of its limits stopped it: what was queued or running then was cancelled; null where none did.</param>
+/// <param name="StopReason">Which limit that was.</param>
 public sealed record StudyDetail(
     Guid Id,
     string Name,
@@ -22,7 +25,30 @@ public sealed record StudyDetail(
     JsonElement Definition,
     IReadOnlyDictionary<string, int> Experiments,
     double Progress,
-    double? EstimatedSecondsLeft);
+    double? EstimatedSecondsLeft,
+    DateTimeOffset? StoppedAt,
+    string? StopReason);
+
+/// <summary>What came of one set of parameters, over the seeds that it was trained with.</summary>
+/// <param name="Parameters">Without seed and replicate.</param>
+/// <param name="Experiments">How many have them, in any status.</param>
+/// <param name="Seeds">Of how many seeds one is completed at least.</param>
+/// <param name="MeanAccuracy">Of the seeds' validation accuracies, 0 to 1; null until one is completed.</param>
+/// <param name="StandardDeviation">Of a sample (n - 1); null below two seeds.</param>
+/// <param name="MostAccurateId">The experiment with highestAccuracy; the oldest until one is completed.</param>
+public sealed record StudyResult(
+    JsonElement Parameters,
+    int Experiments,
+    int Seeds,
+    double? MeanAccuracy,
+    double? StandardDeviation,
+    double? LowestAccuracy,
+    double? HighestAccuracy,
+    Guid MostAccurateId)
+{
+    internal static StudyResult Of(SeedGroup group) => new(
+        JsonElement.Parse(group.Parameters), group.Count, group.Seeds, group.Mean, group.Deviation, group.Lowest, group.Highest, group.MostAccurate);
+}
 
 /// <summary>What a clone has differently; everything may be left out, and so may the whole body. What is given replaces the study's own whole.</summary>
 public sealed record CloneStudyRequest
@@ -46,4 +72,18 @@ public sealed record CloneStudyRequest
 
     /// <summary>False leaves the experiments as drafts, to be started with train.</summary>
     public bool? Start { get; init; }
+
+    /// <summary>True trains again what exists, as generate does.</summary>
+    public bool Force { get; init; }
+
+    /// <summary>How often each set of parameters is trained, with as many seeds in a row, 1 to 100; as often as in the study unless given.</summary>
+    [Range(1, GenerateRequest.MaxReplicates, ErrorMessage = "replicates is 1 to 100.")]
+    public int? Replicates { get; init; }
+
+    /// <summary>Higher is trained earlier, -1000 to 1000; the study's own unless given.</summary>
+    [Range(-1000, 1000, ErrorMessage = "priority is -1000 to 1000.")]
+    public int? Priority { get; init; }
+
+    /// <summary>Not trained before this time, up to ten years ahead; at once unless given.</summary>
+    public DateTimeOffset? StartAt { get; init; }
 }

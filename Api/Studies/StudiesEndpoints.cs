@@ -28,11 +28,24 @@ internal static class StudiesEndpoints
             .WithDescription("Good to be asked every few seconds: it costs little, whatever the number of experiments.")
             .WithExamples(response: "{" + Example + """
                 , "definition": {"space": {"learningRate": [0.001, 0.01, 0.1], "layers": [1, 2, 4], "steps": [1000, 2000, 4000]}, "fixed": {},
-                                 "strategy": {"sampler": "grid"}, "objective": {"metric": "accuracy", "direction": "maximize"}, "limits": {"running": 2}, "start": true},
+                                 "strategy": {"sampler": "grid"}, "objective": {"metric": "accuracy", "direction": "maximize"}, "limits": {"running": 2, "seconds": 3600, "failures": 5}, "start": true,
+                                 "replicates": 1, "priority": 0},
                 "experiments": {"draft": 0, "queued": 3, "running": 2, "completed": 22, "paused": 0, "cancelled": 0, "failed": 0, "pruned": 0},
-                "progress": 0.84, "estimatedSecondsLeft": 61}
+                "progress": 0.84, "estimatedSecondsLeft": 61, "stoppedAt": null, "stopReason": null}
                 """)
             .Fails(404);
+        group.MapGet("/{id:guid}/results", GetResults)
+            .WithSummary("A study's accuracies by parameters: mean and deviation over seeds, best mean first")
+            .WithDescription(
+                "Experiments that differ only in seed or replicate are one line: generate with replicates makes several of each. A line's deviation tells how much of the " +
+                "difference to the next one is chance.")
+            .WithExamples(response: """
+                {"items": [{"parameters": {"steps": 2000, "learningRate": 0.001, "layers": 2, "batchSize": 64, "optimizer": "adam", "momentum": 0, "weightDecay": 0,
+                                           "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn"},
+                            "experiments": 5, "seeds": 5, "meanAccuracy": 0.9874, "standardDeviation": 0.0011, "lowestAccuracy": 0.986, "highestAccuracy": 0.989,
+                            "mostAccurateId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f"}], "nextCursor": null}
+                """)
+            .Fails(400, 404);
         group.MapPost("/{id:guid}/clone", CloneStudy)
             .WithSummary("Generates a study's experiments once more, on the images that the model has now, as they were or with changes")
             .WithDescription(
@@ -79,7 +92,10 @@ internal static class StudiesEndpoints
                    COALESCE(sum(speed) FILTER (WHERE pending), 0)::double precision AS speed
             FROM (SELECT max(experiments.total_steps) AS total,
                          bool_or(experiments.status IN ('draft', 'queued', 'running', 'paused')) AS pending,
-                         CASE WHEN bool_or(experiments.started_at IS NOT NULL) THEN trajectories.step ELSE 0 END AS step,
+                         -- A milestone is written before the progress that has passed it.
+                         GREATEST(
+                             CASE WHEN bool_or(experiments.started_at IS NOT NULL) THEN trajectories.step ELSE 0 END,
+                             max(experiments.total_steps) FILTER (WHERE experiments.status = 'completed')) AS step,
                          CASE WHEN trajectories.status = 'running' THEN trajectories.steps_per_second ELSE 0 END AS speed
                   FROM experiments JOIN trajectories ON trajectories.id = experiments.trajectory_id
                   WHERE experiments.study_id = {id}
@@ -95,7 +111,22 @@ internal static class StudiesEndpoints
             study.Definition,
             StatusCounts.All(statuses),
             total == 0 ? 1 : Math.Round(done / total, 4),
-            speed > 0 ? Math.Round((total - done) / speed) : null));
+            speed > 0 ? Math.Round((total - done) / speed) : null,
+            study.StoppedAt,
+            study.StopReason));
+    }
+
+    private static async Task<Results<Ok<Page<StudyResult>>, ValidationProblem, ProblemHttpResult>> GetResults(
+        Guid id, [AsParameters] PageQuery page, ExperimentsDbContext db, CancellationToken cancellationToken)
+    {
+        var list = $"results {id}";
+        if (!Cursor.TryDecode<Place>(page, list, out var after, out var problem))
+            return problem;
+        if (!await db.Studies.AnyAsync(study => study.Id == id, cancellationToken))
+            return Problems.NotFound("study", id);
+        var skip = after?.Skip ?? 0;
+        var groups = await SeedStatistics.ReadAsync(db, id, null, minSeeds: 0, skip, page.Size + 1, cancellationToken);
+        return TypedResults.Ok(Pages.Cut([.. groups.Select(StudyResult.Of)], page, list, _ => new Place(skip + page.Size)));
     }
 
     private static async Task<Results<Created<GenerateResponse>, Ok<GenerateResponse>, ValidationProblem, ProblemHttpResult>> CloneStudy(
@@ -105,6 +136,8 @@ internal static class StudiesEndpoints
             : Problems.NotFound("study", id);
 
     private sealed record Work(double Total, double Done, double Speed);
+
+    private sealed record Place(int Skip);
 
     private sealed record Position(DateTimeOffset CreatedAt, Guid Id);
 }

@@ -21,6 +21,10 @@ internal static class StudyClone
             Objective = changes.Objective ?? own.Objective,
             Limits = changes.Limits ?? own.Limits,
             Start = changes.Start ?? own.Start,
+            Force = changes.Force,
+            Replicates = changes.Replicates ?? own.Replicates,
+            Priority = changes.Priority ?? own.Priority,
+            StartAt = changes.StartAt,
         };
     }
 

@@ -18,6 +18,13 @@ public static class TrajectorySchedule
 
     private sealed record Row(bool IsNew);
 
+    /// <summary>Makes locked trajectories with queued experiments wait for a worker, in the order given, as if none of their attempts had been lost.</summary>
+    public static async Task WakeAsync(ExperimentsDbContext db, IJobQueue queue, Guid[] ids, CancellationToken cancellationToken)
+    {
+        await db.Database.ExecuteSqlAsync($"UPDATE trajectories SET lost_attempts = 0 WHERE id = ANY ({ids}) AND status = 'idle'", cancellationToken);
+        await RefreshAsync(db, queue, ids, cancellationToken);
+    }
+
     /// <summary>
     /// Lets those with queued experiments wait for a worker, in the order given, with a ticket each; lets those without rest; tells the workers
     /// of running ones that something else is wanted. Inside <see cref="Transactions.TransactAsync{T}"/>.

@@ -11,6 +11,8 @@ public sealed record Dimension(string Name, IReadOnlyList<object> Values, string
 /// <summary>The values to try, by parameter. What it does not name has the default of <see cref="Contracts.ExperimentParameters"/>.</summary>
 public sealed class SearchSpace
 {
+    private const string Seed = "seed";
+
     private SearchSpace(IReadOnlyList<Dimension> dimensions) => Dimensions = dimensions;
 
     public IReadOnlyList<Dimension> Dimensions { get; }
@@ -60,6 +62,29 @@ public sealed class SearchSpace
         CheckTogether(dimensions, found);
         errors = found;
         return errors.Count == 0 ? new SearchSpace(dimensions) : null;
+    }
+
+    /// <summary>The same with several seeds in a row for each combination, from the one that it has on.</summary>
+    /// <param name="count">1 or more.</param>
+    /// <param name="error">Why that can't be: it varies the seed itself, or the seeds would leave their range; then the result is null.</param>
+    public SearchSpace? WithReplicates(int count, out string? error)
+    {
+        error = null;
+        if (count == 1)
+            return this;
+        var seed = Dimensions.FirstOrDefault(dimension => dimension.Name == Seed);
+        var first = (int)(seed?.Values[0] ?? 0);
+        if (seed?.Values.Count > 1)
+            error = "space has several seeds already: leave replicates out, or give one seed in fixed.";
+        else if (first > int.MaxValue - count + 1)
+            error = $"A seed is at most {int.MaxValue}: {count} seeds from {first} on go beyond it.";
+        if (error is not null)
+            return null;
+        return new(
+        [
+            .. Dimensions.Where(dimension => dimension != seed),
+            new(Seed, [.. Enumerable.Range(first, count).Cast<object>()], "replicates"),
+        ]);
     }
 
     private static Dictionary<string, JsonElement> DefaultWithout(IReadOnlyDictionary<string, JsonElement> fixedValues) => Default.Dimensions

@@ -9,7 +9,7 @@ namespace MlExperiments.Worker.Jobs;
 
 /// <summary>
 /// Makes the rows right again after losses: frees trajectories whose lease ran out, wakes those that wait unseen, and issues the
-/// tickets that are missing. Every worker has one; one at a time sweeps.
+/// tickets that are missing; and stops studies at their limits. Every worker has one; one at a time sweeps.
 /// </summary>
 public sealed partial class Sweeper(
     IDbContextFactory<ExperimentsDbContext> databases,
@@ -24,6 +24,8 @@ public sealed partial class Sweeper(
     /// <summary>The advisory lock that all sweepers agree on.</summary>
     private const long SweepLock = 0x4d4c4578_53776570;
 
+    private sealed record DueStudy(Guid Id, string Reason);
+
     private sealed record ExpiredRow(Guid Id, long Fence, int Step);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -34,6 +36,7 @@ public sealed partial class Sweeper(
             try
             {
                 await SweepAsync(stoppingToken);
+                await StopStudiesAsync(stoppingToken);
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
@@ -100,6 +103,37 @@ public sealed partial class Sweeper(
             },
             cancellationToken);
     }
+
+    /// <summary>Stops the studies that have used up their limits. Two sweepers at once change nothing twice.</summary>
+    public async Task StopStudiesAsync(CancellationToken cancellationToken)
+    {
+        await using var db = await databases.CreateDbContextAsync(cancellationToken);
+        var due = await db.Database.SqlQuery<DueStudy>(
+            $"""
+            SELECT id AS "Id", CASE WHEN failed >= failures_limit
+                                    THEN 'its limit of ' || failures_limit || ' failed experiments is reached'
+                                    ELSE 'its limit of ' || seconds_limit || ' s is reached' END AS "Reason"
+            FROM studies
+            CROSS JOIN LATERAL (SELECT min(started_at) AS began, count(*) FILTER (WHERE status = 'failed') AS failed,
+                                       count(*) FILTER (WHERE status IN ('queued', 'running')) AS open
+                                FROM experiments WHERE study_id = studies.id) AS used
+            WHERE stopped_at IS NULL AND (seconds_limit IS NOT NULL OR failures_limit IS NOT NULL)
+              AND open > 0 AND (failed >= failures_limit OR began + seconds_limit * interval '1 second' <= now())
+            """).ToListAsync(cancellationToken);
+        foreach (var (id, reason) in due)
+        {
+            var open = db.Experiments.Where(experiment =>
+                experiment.StudyId == id && (experiment.Status == ExperimentStatus.Queued || experiment.Status == ExperimentStatus.Running));
+            var stopped = await new ExperimentControl(db, queue).ApplyAsync(ControlAction.Cancel, open, cancellationToken, $"The study was stopped: {reason}.");
+            // Last: a sweep that is cut off is made up for by the next one.
+            await db.Database.ExecuteSqlAsync(
+                $"UPDATE studies SET stopped_at = now(), stop_reason = {reason} WHERE id = {id} AND stopped_at IS NULL", cancellationToken);
+            LogStopped(logger, id, reason, stopped);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Information, "Study {StudyId} is stopped: {Reason}; {Experiments} experiments are cancelled")]
+    private static partial void LogStopped(ILogger logger, Guid studyId, string reason, int experiments);
 
     [LoggerMessage(LogLevel.Warning, "Trajectory {TrajectoryId} lost its worker (fence {Fence})")]
     private static partial void LogLost(ILogger logger, Guid trajectoryId, long fence);

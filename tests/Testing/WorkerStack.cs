@@ -6,7 +6,6 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace MlExperiments.Testing;
 
@@ -63,7 +62,7 @@ public sealed class WorkerStack : IAsyncDisposable
         var settings = new Dictionary<string, string?>
         {
             // The server knows each worker's connections by its name.
-            ["ConnectionStrings__Database"] = new NpgsqlConnectionStringBuilder(WorkersDatabase) { ApplicationName = name }.ConnectionString,
+            ["ConnectionStrings__Database"] = $"{WorkersDatabase};Application Name={name}",
             ["Blobs__Folder"] = BlobFolder,
             ["Worker__Name"] = name,
             ["Worker__Folder"] = Path.Combine(_folder.FullName, name),

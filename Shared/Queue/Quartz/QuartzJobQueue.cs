@@ -9,6 +9,9 @@ namespace MlExperiments.Shared.Queue.Quartz;
 /// <summary>Tickets as one-shot triggers of one durable job in Quartz's clustered PostgreSQL store.</summary>
 internal sealed class QuartzJobQueue(ISchedulerFactory schedulers, NpgsqlDataSource dataSource) : IJobQueue
 {
+    /// <summary>Past by every clock: a machine whose clock is minutes slow would otherwise leave the tickets of the others lying for so long.</summary>
+    private static readonly DateTimeOffset Due = DateTimeOffset.UnixEpoch.AddYears(30);
+
     public string Engine { get; } = $"Quartz {typeof(IScheduler).Assembly.GetName().Version?.ToString(3)}";
 
     public async Task EnqueueAsync(ExperimentsDbContext db, int count, CancellationToken cancellationToken)
@@ -26,7 +29,7 @@ internal sealed class QuartzJobQueue(ISchedulerFactory schedulers, NpgsqlDataSou
                 var trigger = TriggerBuilder.Create()
                     .WithIdentity(Guid.CreateVersion7().ToString("N"))
                     .ForJob(TicketJob.Key)
-                    .StartNow()
+                    .StartAt(Due)
                     // A ticket that waits for hours is in order, not a misfire.
                     .WithSimpleSchedule(schedule => schedule.WithMisfireInstruction(SimpleTriggerMisfireInstruction.IgnoreMisfires))
                     .Build();

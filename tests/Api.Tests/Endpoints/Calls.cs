@@ -87,7 +87,11 @@ internal static class Calls
             .Bad(400, "space", "a list", Json("""{"space": [1]}"""))
             .Bad(400, "space", "over 10,000 experiments", Json("""{"space": {"learningRate": [0.01, 0.1], "layers": [1], "steps": {"min": 1, "max": 9000, "step": 1}}}"""))
             .Bad(400, "fixed.layers", "two", Json("""{"space": {"learningRate": [0.01], "steps": [10]}, "fixed": {"layers": "two"}}"""))
+            .Good(201, "what exists, by force, with three seeds each", Json("""{"force": true, "replicates": 3, "limits": {"seconds": 3600, "failures": 5}}"""))
             .Bad(400, "strategy.sampler", "guess", Json("""{"strategy": {"sampler": "guess"}}"""))
+            .Bad(400, "replicates", "101", Json("""{"replicates": 101}"""))
+            .Bad(400, "limits.seconds", "0", Json("""{"limits": {"seconds": 0}}"""))
+            .Bad(400, "startAt", "in 900 years", Json("""{"startAt": "2926-01-01T00:00:00Z"}"""))
             .Bad(400, "name", "201 letters", Json($$"""{"name": "{{Letters201}}"}"""))
             .Bad(409, "", "a model without images", of: Things.Empty),
         new Call("POST /api/models/{id}/train", Things.Fresh).Good(200, "the model"),
@@ -105,6 +109,8 @@ internal static class Calls
             .Bad(400, "model", "7", query: "model=7"),
         new Call("GET /api/models/{id}/best", Things.Model)
             .Good(200, "the model")
+            .Bad(400, "by", "luck", query: "by=luck")
+            .Bad(409, "", "by mean, without two seeds", query: "by=mean")
             .Bad(409, "", "a model without a completed experiment", of: Things.Empty),
         new Call("GET /api/experiments/{id}", Things.Completed).Good(200, "the experiment"),
         new Call("GET /api/experiments/{id}/metrics", Things.Completed)
@@ -172,6 +178,7 @@ internal static class Calls
             .Pages()
             .Bad(400, "modelId", "7", query: "modelId=7"),
         new Call("GET /api/studies/{id}", Things.Study).Good(200, "the study"),
+        new Call("GET /api/studies/{id}/results", Things.Study).Good(200, "a page of them", query: "limit=2").Pages(),
         new Call("POST /api/studies/{id}/clone", Things.FreshStudy)
             .Good(200, "what exists (201 with what is new)")
             .Good(201, "what replaces its own", Json("""{"fixed": {"dropout": 0.25}}"""))

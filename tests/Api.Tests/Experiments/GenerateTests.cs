@@ -169,6 +169,68 @@ public sealed class GenerateTests : ApiFixture
         Assert.That(await Database.ScalarAsync<long>("SELECT count(*) FROM trajectories WHERE model_id = $1", model), Is.Zero);
     }
 
+    [Test]
+    public async Task Generate_ByForce_MakesThemAgainOnTrajectoriesOfTheirOwn()
+    {
+        var model = await Database.ModelAsync();
+        var path = $"/api/models/{model}/experiments";
+        await PostRawAsync(path, """{"space": {"steps": [10, 20]}, "fixed": {"learningRate": 0.1, "layers": 1}}""");
+
+        var first = await JsonAsync(await PostRawAsync(path, Small + """, "force": true}"""));
+        var second = await JsonAsync(await PostRawAsync(path, Small + """, "force": true}"""));
+
+        // What was not there is the first of its kind; what was, is the next.
+        Assert.That(Replicates(first), Is.EqualTo(new[] { 1, 1, 0, 0 }));
+        Assert.That(Replicates(second), Is.EqualTo(new[] { 2, 2, 1, 1 }));
+        Assert.That(second.GetProperty("trajectories").GetInt32(), Is.EqualTo(2));
+        Assert.That(second.GetProperty("existing").GetArrayLength(), Is.Zero);
+        Assert.That(second.GetProperty("experiments")[0].GetProperty("name").GetString(), Is.EqualTo("lr 0.1, layers 1, steps 10, replicate 2"));
+        Assert.That(
+            await Database.ScalarAsync<long>("SELECT count(DISTINCT fingerprint) FROM trajectories WHERE model_id = $1 AND status = 'waiting'", model), Is.EqualTo(5));
+    }
+
+    [Test]
+    public async Task Generate_ByForceAtOnce_MakesEachOfItsOwn()
+    {
+        var model = await Database.ModelAsync();
+
+        var studies = await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ => await JsonAsync(await PostRawAsync($"/api/models/{model}/experiments", Small + """, "force": true}"""))));
+
+        Assert.That(studies.Select(study => Replicates(study).Distinct().Single()), Is.EquivalentTo(new[] { 0, 1, 2, 3 }));
+    }
+
+    [Test]
+    public async Task Generate_Replicates_HaveSeedsInARow()
+    {
+        var model = await Database.ModelAsync();
+
+        var study = await JsonAsync(await PostRawAsync(
+            $"/api/models/{model}/experiments", """{"replicates": 3, "space": {"learningRate": [0.1, 0.2], "steps": [10, 20]}, "fixed": {"layers": 1, "seed": 7}}"""));
+
+        Assert.That(
+            study.GetProperty("experiments").EnumerateArray().Select(experiment => experiment.GetProperty("parameters").GetProperty("seed").GetInt32()),
+            Is.EqualTo(Enumerable.Repeat(new[] { 7, 8, 9 }, 4).SelectMany(seeds => seeds)));
+        Assert.That(study.GetProperty("trajectories").GetInt32(), Is.EqualTo(6));
+        Assert.That(study.GetProperty("name").GetString(), Is.EqualTo("Grid: 2 learningRate, 2 steps, 3 seed"));
+    }
+
+    [Test]
+    public async Task Generate_ForLater_WaitsUntilThen()
+    {
+        var model = await Database.ModelAsync();
+        var before = await TicketsAsync();
+
+        var study = await JsonAsync(await PostRawAsync(
+            $"/api/models/{model}/experiments", """{"priority": 7, "startAt": "2036-01-01T10:00:00+01:00", "fixed": {"learningRate": 0.1, "layers": 1, "steps": 10}}"""));
+
+        var experiment = study.GetProperty("experiments")[0];
+        Assert.That(experiment.GetProperty("priority").GetInt32(), Is.EqualTo(7));
+        Assert.That(experiment.GetProperty("startAt").GetDateTimeOffset(), Is.EqualTo(new DateTimeOffset(2036, 1, 1, 9, 0, 0, TimeSpan.Zero)));
+        Assert.That(experiment.GetProperty("waitingFor").GetString(), Does.Contain("its start at 2036-01-01"));
+        Assert.That(await Database.ScalarAsync<int>("SELECT priority FROM trajectories WHERE model_id = $1", model), Is.EqualTo(7));
+        Assert.That(await TicketsAsync() - before, Is.Zero);
+    }
+
     [TestCase(0, 1)]
     [TestCase(50, 1)]
     public async Task Generate_WithoutImagesOrOfOneClass_SaysWhatToDo(int images, int classes) =>
@@ -195,7 +257,17 @@ public sealed class GenerateTests : ApiFixture
     [TestCase("""{"limits": {"running": "two"}}""", "limits.running")]
     [TestCase("""{"limits": {"running": 1.5}}""", "limits.running")]
     [TestCase("""{"limits": 2}""", "limits")]
-    [TestCase("""{"force": true}""", "force")]
+    [TestCase("""{"limits": {"seconds": 0}}""", "limits.seconds")]
+    [TestCase("""{"limits": {"failures": 10001}}""", "limits.failures")]
+    [TestCase("""{"force": "yes"}""", "force")]
+    [TestCase("""{"replicates": 0}""", "replicates")]
+    [TestCase("""{"replicates": 101}""", "replicates")]
+    [TestCase("""{"replicates": 2, "space": {"seed": [1, 2], "learningRate": [0.1]}, "fixed": {"layers": 1, "steps": 1}}""", "replicates")]
+    [TestCase("""{"replicates": 2, "fixed": {"seed": 2147483647}}""", "replicates")]
+    [TestCase("""{"replicates": 100, "space": {"learningRate": {"min": 0.1, "max": 1, "scale": "log", "count": 101}}, "fixed": {"layers": 1, "steps": 1}}""", "space")]
+    [TestCase("""{"priority": 1001}""", "priority")]
+    [TestCase("""{"startAt": "2999-01-01T00:00:00Z"}""", "startAt")]
+    [TestCase("""{"startAt": "soon"}""", "startAt")]
     [TestCase("""{"name": ""}""", "name")]
     [TestCase("""{"start": "yes"}""", "start")]
     [TestCase("""{"space": {"seed": {"min": 1, "max": 10001, "count": 10001}, "layers": [1], "steps": [1], "learningRate": [1]}}""", "space.seed.count")]
@@ -257,6 +329,9 @@ public sealed class GenerateTests : ApiFixture
         Assert.That(study.GetProperty("trajectories").GetInt32(), Is.EqualTo(count / 10));
         Assert.That(await WaitingAsync(model), Is.EqualTo(count / 10));
     }
+
+    private static IEnumerable<int> Replicates(JsonElement study) => study.GetProperty("experiments").EnumerateArray()
+        .Select(experiment => experiment.GetProperty("parameters").TryGetProperty("replicate", out var replicate) ? replicate.GetInt32() : 0);
 
     private Task<int> TicketsAsync() => Services.GetRequiredService<IJobQueue>().CountWaitingAsync(CancellationToken.None);
 

@@ -20,7 +20,7 @@ public sealed class CloneTests : ApiFixture
 
         Assert.That(
             JsonSerializer.Serialize(detail.GetProperty("definition")),
-            Is.EqualTo("""{"space":{"steps":[10,20],"learningRate":[0.1,0.2,0.3]},"fixed":{"layers":1,"dropout":0.25},"strategy":{"sampler":"grid"},"objective":{"metric":"accuracy","direction":"maximize"},"limits":{"running":2},"start":false}"""));
+            Is.EqualTo("""{"space":{"steps":[10,20],"learningRate":[0.1,0.2,0.3]},"fixed":{"layers":1,"dropout":0.25},"strategy":{"sampler":"grid"},"objective":{"metric":"accuracy","direction":"maximize"},"limits":{"running":2},"start":false,"replicates":1,"priority":0}"""));
         Assert.That(await Database.ScalarAsync<int>("SELECT running_limit FROM studies WHERE id = $1", study), Is.EqualTo(2));
     }
 
@@ -103,7 +103,9 @@ public sealed class CloneTests : ApiFixture
 
     [TestCase("""{"name": ""}""", "name")]
     [TestCase("""{"nam": "x"}""", "nam")]
-    [TestCase("""{"force": true}""", "force")]
+    [TestCase("""{"replicates": 101}""", "replicates")]
+    [TestCase("""{"priority": -1001}""", "priority")]
+    [TestCase("""{"startAt": "2999-01-01T00:00:00Z"}""", "startAt")]
     [TestCase("""{"space": {"learningRate": [], "steps": [1]}}""", "space.learningRate")]
     [TestCase("""{"fixed": {"layers": 99}}""", "fixed.layers")]
     [TestCase("""{"limits": {"running": -1}}""", "limits.running")]

@@ -1,12 +1,10 @@
 using Microsoft.EntityFrameworkCore;
-using MlExperiments.Api.Experiments;
-using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 
-namespace MlExperiments.Api.Control;
+namespace MlExperiments.Shared.Data;
 
-/// <summary>What a person wants of an experiment. <see cref="ExperimentStates"/> allows each of these changes.</summary>
-internal sealed record ControlAction(string Verb, ExperimentStatus To, params ExperimentStatus[] From)
+/// <summary>What is wanted of an experiment, by a person or by its study's limits. <see cref="ExperimentStates"/> allows each of these changes.</summary>
+public sealed record ControlAction(string Verb, ExperimentStatus To, params ExperimentStatus[] From)
 {
     public static readonly ControlAction Pause = new("pause", ExperimentStatus.Paused, ExperimentStatus.Queued, ExperimentStatus.Running);
 
@@ -28,14 +26,16 @@ internal sealed record ControlAction(string Verb, ExperimentStatus To, params Ex
 /// Pauses, resumes, cancels and retries experiments, in transactions of at most <see cref="MaxExperiments"/>. Each locks the trajectories first, as
 /// the workers that train them do: an experiment that completes at the same moment is either completed or what was asked for.
 /// </summary>
-internal sealed class ExperimentControl(ExperimentsDbContext db, IJobQueue queue)
+public sealed class ExperimentControl(ExperimentsDbContext db, IJobQueue queue)
 {
     /// <summary>The most of one transaction: workers that report on one of their trajectories wait for it.</summary>
     private const int MaxExperiments = 500;
 
     /// <param name="selection">Of any size; only those in a status of <see cref="ControlAction.From"/> change.</param>
+    /// <param name="reason">Their error from then on.</param>
     /// <returns>How many changed.</returns>
-    public async Task<int> ApplyAsync(ControlAction action, IQueryable<Experiment> selection, CancellationToken cancellationToken)
+    public async Task<int> ApplyAsync(
+        ControlAction action, IQueryable<Experiment> selection, CancellationToken cancellationToken, string? reason = null)
     {
         var changed = 0;
         var after = Guid.Empty;
@@ -47,53 +47,40 @@ internal sealed class ExperimentControl(ExperimentsDbContext db, IJobQueue queue
                 .ToArrayAsync(cancellationToken);
             if (ids.Length == 0)
                 return changed;
-            changed += await db.TransactAsync(token => ChangeAsync(action, ids, token), cancellationToken);
+            changed += await db.TransactAsync(token => ChangeAsync(action, ids, reason, token), cancellationToken);
             after = ids[^1];
         }
     }
 
-    private async Task<int> ChangeAsync(ControlAction action, Guid[] ids, CancellationToken cancellationToken)
+    private async Task<int> ChangeAsync(ControlAction action, Guid[] ids, string? reason, CancellationToken cancellationToken)
     {
-        var trajectories = await LockAsync(ids, cancellationToken);
+        // In the order in which all lock several, so that no two wait for each other.
+        var trajectories = await db.Database.SqlQuery<Guid>(
+            $"""
+            SELECT id AS "Value" FROM trajectories
+            WHERE id IN (SELECT trajectory_id FROM experiments WHERE id = ANY ({ids})) ORDER BY fingerprint FOR UPDATE
+            """).ToArrayAsync(cancellationToken);
         var full = await StudyPlaces.FullAsync(db, trajectories, cancellationToken);
-        await using var changing = TrajectoryQueue.Command(
-            db,
-            """
+        var to = Word(action.To);
+        var changed = await db.Database.ExecuteSqlAsync(
+            $"""
             UPDATE experiments
-            SET status = $2,
-                queued_at = CASE WHEN $2 = 'queued' THEN now() ELSE queued_at END,
-                finished_at = CASE WHEN $2 = 'cancelled' THEN now() END,
-                stopped_at_step = CASE WHEN $2 <> 'queued' AND started_at IS NOT NULL THEN LEAST(trajectories.step, total_steps) END,
-                error = NULL
+            SET status = {to},
+                queued_at = CASE WHEN {to} = 'queued' THEN now() ELSE queued_at END,
+                finished_at = CASE WHEN {to} = 'cancelled' THEN now() END,
+                stopped_at_step = CASE WHEN {to} <> 'queued' AND started_at IS NOT NULL THEN LEAST(trajectories.step, total_steps) END,
+                error = {reason}
             FROM trajectories
-            WHERE trajectories.id = experiments.trajectory_id AND experiments.id = ANY($1) AND experiments.status = ANY($3)
-              AND experiments.trajectory_id = ANY($4)
+            WHERE trajectories.id = experiments.trajectory_id AND experiments.id = ANY ({ids}) AND experiments.status = ANY ({action.From.Select(Word).ToArray()})
+              AND experiments.trajectory_id = ANY ({trajectories})
             """,
-            ids,
-            Word(action.To),
-            action.From.Select(Word).ToArray(),
-            trajectories);
-        var changed = await changing.ExecuteNonQueryAsync(cancellationToken);
+            cancellationToken);
         if (action.To == ExperimentStatus.Queued)
-            await TrajectoryQueue.WakeAsync(db, queue, trajectories, cancellationToken);
+            await TrajectorySchedule.WakeAsync(db, queue, trajectories, cancellationToken);
         else
             await TrajectorySchedule.RefreshAsync(db, queue, trajectories, cancellationToken);
         await StudyPlaces.TicketAsync(db, queue, full, cancellationToken);
         return changed;
-    }
-
-    /// <summary>In the order in which all lock several, so that no two wait for each other.</summary>
-    private async Task<Guid[]> LockAsync(Guid[] experiments, CancellationToken cancellationToken)
-    {
-        await using var locking = TrajectoryQueue.Command(
-            db,
-            "SELECT id FROM trajectories WHERE id IN (SELECT trajectory_id FROM experiments WHERE id = ANY($1)) ORDER BY fingerprint FOR UPDATE",
-            experiments);
-        await using var reader = await locking.ExecuteReaderAsync(cancellationToken);
-        var ids = new List<Guid>();
-        while (await reader.ReadAsync(cancellationToken))
-            ids.Add(reader.GetGuid(0));
-        return [.. ids];
     }
 
     private static string Word(ExperimentStatus status) => status.ToString().ToLowerInvariant();
