@@ -223,13 +223,16 @@ internal static class OpenApi
             },
         };
 
-        /// <summary>OpenAPI 3.0 knows a stream as text only; the types are there for who makes clients.</summary>
+        /// <summary>OpenAPI 3.0 knows a stream as text only; what the events hold is said beside it, for people and for who makes clients.</summary>
         private static void SetEvents(IOpenApiResponse response, EventStreamBody stream, OperationFilterContext context)
         {
-            foreach (var type in stream.Data)
-                context.SchemaGenerator.GenerateSchema(type, context.SchemaRepository);
-            if (response.Content?.Values.FirstOrDefault() is OpenApiMediaType media)
-                media.Example = JsonValue.Create(stream.Example);
+            if (response.Content?.Values.FirstOrDefault() is not OpenApiMediaType media)
+                return;
+            media.Schema = new OpenApiSchema
+            {
+                AnyOf = [media.Schema!, .. stream.Data.Select(type => context.SchemaGenerator.GenerateSchema(type, context.SchemaRepository))],
+            };
+            media.Example = JsonValue.Create(stream.Example);
         }
 
         private static void AddOther(OpenApiOperation operation, IOpenApiSchema schema)
