@@ -10,12 +10,10 @@ namespace MlExperiments.Api.Experiments;
 /// <summary>Lists experiments, of one model and across models.</summary>
 internal static class ExperimentListEndpoints
 {
-    private const string Statuses = "Only experiments in these statuses: several times, or several with commas between them.";
-    private const string Study = "Only experiments of this study.";
     private const string Orders = "order is asc or desc.";
 
     private const string Sorts =
-        "name, status, accuracy, testAccuracy, loss, meanSquaredError, durationSeconds, savedSeconds, createdAt, startedAt, finishedAt, " +
+        "name, status, accuracy, testAccuracy, loss, meanSquaredError, durationSeconds, savedSeconds, createdAt, startedAt, finishedAt, priority, worker, error, " +
         "or the name of a parameter. Experiments without a value come last.";
 
     private const string Example = "{\"items\": [{" + ExperimentsEndpoints.CompletedExample + "}], \"nextCursor\": null}";
@@ -28,6 +26,13 @@ internal static class ExperimentListEndpoints
             .WithDescription("Experiments that are equal in the order come by number. A cursor goes with its filters and its order.")
             .WithExamples(response: Example)
             .Fails(400, 404);
+        group.MapGet("/models/{id:guid}/experiments/summary", CountExperiments)
+            .WithSummary("Counts a model's experiments by status, filtered as the list is")
+            .WithExamples(response: """
+                {"count": 27, "statuses": {"draft": 0, "queued": 3, "running": 2, "completed": 22, "paused": 0, "cancelled": 0, "failed": 0, "pruned": 0}}
+                """)
+            .WithDescription("For the length of a list, and the totals above it.")
+            .Fails(400, 404);
         group.MapGet("/experiments", ListAllExperiments)
             .WithSummary("Lists the experiments of all models, newest first unless sorted otherwise, and filtered")
             .WithDescription("Archived models' are among them. Those that are equal in what the list is sorted by come in the order in which they were made.")
@@ -38,14 +43,13 @@ internal static class ExperimentListEndpoints
     private static async Task<Results<Ok<Page<ExperimentResponse>>, ValidationProblem, ProblemHttpResult>> ListExperiments(
         Guid id,
         [AsParameters] PageQuery page,
+        [AsParameters] ExperimentQuery query,
         ExperimentsDbContext db,
-        [Words(typeof(StatusCounts)), Description(Statuses)] string[]? status = null,
-        [Description(Study)] Guid? studyId = null,
         [Words(typeof(ExperimentOrder)), Description("number (the default), " + Sorts)] string sort = "number",
         [Description("asc (the default) or desc."), AllowedValues("asc", "desc", ErrorMessage = Orders)] string order = "asc",
         CancellationToken cancellationToken = default)
     {
-        var (found, problem) = await ListAsync(db, page, new([id], status, studyId, sort, order, AcrossModels: false), cancellationToken);
+        var (found, problem) = await ListAsync(db, page, new([id], query, sort, order, AcrossModels: false), cancellationToken);
         if (found is { Items.Count: 0 } && !await db.Models.AnyAsync(model => model.Id == id, cancellationToken))
             return Problems.NotFound("model", id);
         return found is null ? problem! : TypedResults.Ok(found);
@@ -53,16 +57,15 @@ internal static class ExperimentListEndpoints
 
     private static async Task<Results<Ok<Page<ExperimentResponse>>, ValidationProblem>> ListAllExperiments(
         [AsParameters] PageQuery page,
+        [AsParameters] ExperimentQuery query,
         ExperimentsDbContext db,
         [Description("Only experiments of these models, by id: several times, or several with commas between them.")] string[]? model = null,
-        [Words(typeof(StatusCounts)), Description(Statuses)] string[]? status = null,
-        [Description(Study)] Guid? studyId = null,
         [Words(typeof(ExperimentOrder)), Description("createdAt (the default), number, " + Sorts)] string sort = "createdAt",
         [Description("desc (the default) or asc."), AllowedValues("asc", "desc", ErrorMessage = Orders)] string order = "desc",
         CancellationToken cancellationToken = default)
     {
         var models = new HashSet<Guid>();
-        foreach (var word in Words(model))
+        foreach (var word in ExperimentQuery.Words(model))
         {
             if (!Guid.TryParse(word, out var id))
                 return Problems.Invalid("model", $"\"{word}\" is not an id (a UUID) of a model.");
@@ -70,42 +73,44 @@ internal static class ExperimentListEndpoints
         }
 
         var (found, problem) = await ListAsync(
-            db, page, new(models.Count == 0 ? null : [.. models.Order()], status, studyId, sort, order, AcrossModels: true), cancellationToken);
+            db, page, new(models.Count == 0 ? null : [.. models.Order()], query, sort, order, AcrossModels: true), cancellationToken);
         return found is null ? problem! : TypedResults.Ok(found);
     }
 
     private static async Task<(Page<ExperimentResponse>? Page, ValidationProblem? Problem)> ListAsync(
         ExperimentsDbContext db, PageQuery page, Selection selection, CancellationToken cancellationToken)
     {
-        var (models, status, studyId, sort, order, acrossModels) = selection;
+        var (models, query, sort, order, acrossModels) = selection;
         if (ExperimentOrder.Find(sort, order == "desc", acrossModels) is not { } sorting)
             return (null, Problems.Invalid("sort", $"There is no order by {sort}; there are {string.Join(", ", ExperimentOrder.Names)}."));
-        var statuses = new HashSet<ExperimentStatus>();
-        foreach (var word in Words(status))
-        {
-            if (!StatusCounts.TryParse(word, out var parsed))
-                return (null, Problems.Invalid("status", $"There is no status \"{word}\"; there are {string.Join(", ", StatusCounts.Names)}."));
-            statuses.Add(parsed);
-        }
-
-        var list = $"experiments {acrossModels} {string.Join(' ', models ?? [])} {sort} {order} {studyId} {string.Join(' ', statuses.Order())}";
-        if (!Cursor.TryDecode<ExperimentPosition>(page, list, out var after, out var problem))
+        var experiments = query.Apply(OfModels(db, models), out var problem);
+        var list = $"experiments {acrossModels} {string.Join(' ', models ?? [])} {sort} {order} {query.Key}";
+        if (problem is not null || !Cursor.TryDecode<ExperimentPosition>(page, list, out var after, out problem))
             return (null, problem);
-        IQueryable<Experiment> experiments = db.Experiments;
-        if (models is [var only])
-            experiments = experiments.Where(experiment => experiment.ModelId == only);
-        else if (models is not null)
-            experiments = experiments.Where(experiment => models.Contains(experiment.ModelId));
-        if (statuses.Count > 0)
-            experiments = experiments.Where(experiment => statuses.Contains(experiment.Status));
-        if (studyId is not null)
-            experiments = experiments.Where(experiment => experiment.StudyId == studyId);
         var items = await sorting.Apply(experiments, after).Take(page.Size + 1).ToResponsesAsync(db, cancellationToken);
         return (Pages.Cut(items, page, list, sorting.PositionOf), null);
     }
 
-    private static IEnumerable<string> Words(string[]? words) => (words ?? []).SelectMany(word => word.Split(',', StringSplitOptions.TrimEntries));
+    private static IQueryable<Experiment> OfModels(ExperimentsDbContext db, Guid[]? models) => models switch
+    {
+        null => db.Experiments,
+        [var only] => db.Experiments.Where(experiment => experiment.ModelId == only),
+        _ => db.Experiments.Where(experiment => models.Contains(experiment.ModelId)),
+    };
+
+    private static async Task<Results<Ok<ExperimentCounts>, ValidationProblem, ProblemHttpResult>> CountExperiments(
+        Guid id, [AsParameters] ExperimentQuery query, ExperimentsDbContext db, CancellationToken cancellationToken)
+    {
+        var experiments = query.Apply(OfModels(db, [id]), out var problem);
+        if (problem is not null)
+            return problem;
+        var statuses = await experiments.GroupBy(experiment => experiment.Status)
+            .ToDictionaryAsync(group => group.Key, group => group.Count(), cancellationToken);
+        return statuses.Count > 0 || await db.Models.AnyAsync(model => model.Id == id, cancellationToken)
+            ? TypedResults.Ok(new ExperimentCounts(statuses.Values.Sum(), StatusCounts.All(statuses)))
+            : Problems.NotFound("model", id);
+    }
 
     /// <param name="Models">Null for all.</param>
-    private sealed record Selection(Guid[]? Models, string[]? Status, Guid? StudyId, string Sort, string Order, bool AcrossModels);
+    private sealed record Selection(Guid[]? Models, ExperimentQuery Query, string Sort, string Order, bool AcrossModels);
 }

@@ -2,7 +2,6 @@ using System.Linq.Expressions;
 using System.Text.Json;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
-using MlExperiments.Shared.Search;
 
 namespace MlExperiments.Api.Experiments;
 
@@ -15,11 +14,6 @@ internal sealed record ExperimentPosition(double? Value, string? Word, DateTimeO
 /// </summary>
 internal sealed class ExperimentOrder
 {
-    private static readonly string[] Results = 
-    [
-        "number", "name", "status", "accuracy", "testAccuracy", "loss", "meanSquaredError", "durationSeconds", "savedSeconds", "createdAt", "startedAt", "finishedAt",
-    ];
-
     private readonly string _sort;
     private readonly bool _descending;
     private readonly bool _acrossModels;
@@ -31,41 +25,20 @@ internal sealed class ExperimentOrder
         _acrossModels = acrossModels;
     }
 
-    public static IEnumerable<string> Names => Results.Concat(Parameters);
-
-    private static IEnumerable<string> Parameters => ParameterDefinition.All.Keys.Where(name => name != ParameterDefinition.Epochs);
+    public static IEnumerable<string> Names => ExperimentColumns.Names;
 
     /// <summary>Null where there is no such order.</summary>
     public static ExperimentOrder? Find(string sort, bool descending, bool acrossModels) =>
-        Names.Contains(sort) ? new ExperimentOrder(sort, descending, acrossModels) : null;
+        ExperimentColumns.Find(sort) is null ? null : new ExperimentOrder(sort, descending, acrossModels);
 
-    public IQueryable<Experiment> Apply(IQueryable<Experiment> experiments, ExperimentPosition? after) => _sort switch
+    public IQueryable<Experiment> Apply(IQueryable<Experiment> experiments, ExperimentPosition? after) => ExperimentColumns.Find(_sort) switch
     {
-        "number" => Sort(experiments, experiment => experiment.Number, after, (int)(after?.Value ?? 0)),
-        "accuracy" => Sort(experiments, experiment => experiment.Accuracy, after, after?.Value),
-        "testAccuracy" => Sort(experiments, experiment => experiment.TestAccuracy, after, after?.Value),
-        // What is not finite is shown as null, and sorts as that.
-        "loss" => Sort(experiments, experiment => experiment.Loss < double.MaxValue ? experiment.Loss : null, after, after?.Value),
-        "meanSquaredError" => Sort(
-            experiments, experiment => experiment.MeanSquaredError < double.MaxValue ? experiment.MeanSquaredError : null, after, after?.Value),
-        "durationSeconds" => Sort(experiments, experiment => experiment.DurationSeconds, after, after?.Value),
-        "savedSeconds" => Sort(experiments, experiment => experiment.SavedSeconds, after, after?.Value),
-        "startedAt" => Sort(experiments, experiment => experiment.StartedAt, after, after?.Time),
-        "finishedAt" => Sort(experiments, experiment => experiment.FinishedAt, after, after?.Time),
-        "name" => Sort(experiments, experiment => experiment.Name, after, after?.Word),
-        // In the order of an experiment's life, not of the alphabet.
-        "status" => Sort(
-            experiments,
-            experiment => (double?)(experiment.Status == ExperimentStatus.Draft ? 0 : experiment.Status == ExperimentStatus.Queued ? 1
-                : experiment.Status == ExperimentStatus.Running ? 2 : experiment.Status == ExperimentStatus.Completed ? 3
-                : experiment.Status == ExperimentStatus.Paused ? 4 : experiment.Status == ExperimentStatus.Cancelled ? 5
-                : experiment.Status == ExperimentStatus.Failed ? 6 : 7),
-            after,
-            after?.Value),
-        "createdAt" => Sort(experiments, experiment => experiment.CreatedAt, after, after?.Time ?? default),
-        _ when ParameterDefinition.All[_sort].IsNumber =>
-            Sort(experiments, experiment => (double?)experiment.Parameters.GetProperty(_sort).GetDouble(), after, after?.Value),
-        _ => Sort(experiments, experiment => experiment.Parameters.GetProperty(_sort).GetString(), after, after?.Word),
+        Expression<Func<Experiment, int>> key => Sort(experiments, key, after, (int)(after?.Value ?? 0)),
+        Expression<Func<Experiment, double?>> key => Sort(experiments, key, after, after?.Value),
+        Expression<Func<Experiment, string?>> key => Sort(experiments, key, after, after?.Word),
+        Expression<Func<Experiment, DateTimeOffset>> key => Sort(experiments, key, after, after?.Time ?? default),
+        Expression<Func<Experiment, DateTimeOffset?>> key => Sort(experiments, key, after, after?.Time),
+        var key => throw new InvalidOperationException($"There is no order by a {key?.ReturnType}."),
     };
 
     public ExperimentPosition PositionOf(ExperimentResponse experiment)
@@ -85,6 +58,9 @@ internal sealed class ExperimentOrder
             "name" => position with { Word = experiment.Name },
             "status" => position with { Value = (int)experiment.Status },
             "createdAt" => position with { Time = experiment.CreatedAt },
+            "priority" => position with { Value = experiment.Priority },
+            "worker" => position with { Word = experiment.Worker },
+            "error" => position with { Word = experiment.Error },
             _ => JsonSerializer.SerializeToElement(experiment.Parameters, ContractJson.Options).GetProperty(_sort) is { ValueKind: JsonValueKind.String } word
                 ? position with { Word = word.GetString() }
                 : position with { Value = JsonSerializer.SerializeToElement(experiment.Parameters, ContractJson.Options).GetProperty(_sort).GetDouble() },

@@ -81,6 +81,10 @@ public sealed record ExperimentDetail : ExperimentResponse
     public required IReadOnlyList<AttemptResponse> Attempts { get; init; }
 }
 
+/// <summary>How many experiments a list has.</summary>
+/// <param name="Statuses">By status; every status is there.</param>
+public sealed record ExperimentCounts(int Count, IReadOnlyDictionary<string, int> Statuses);
+
 /// <summary>One time that a worker trained the trajectory.</summary>
 /// <param name="ToStep">The last step that is kept of it; null while it runs.</param>
 /// <param name="Outcome">Why it ended; null while it runs.</param>

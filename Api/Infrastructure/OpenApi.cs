@@ -159,7 +159,7 @@ internal static class OpenApi
             {
                 var described = context.ApiDescription.ParameterDescriptions.FirstOrDefault(candidate => candidate.Name == parameter.Name);
                 parameter.Description ??= Words(described?.ParameterInfo()) ?? Words(described?.PropertyInfo());
-                SetWords(parameter.Schema as OpenApiSchema, described?.ParameterInfo());
+                SetWords(parameter.Schema as OpenApiSchema, described?.ParameterInfo() ?? (ICustomAttributeProvider?)described?.PropertyInfo());
                 if (parameter.In == ParameterLocation.Path)
                     parameter.Description ??= "Its id, as lists and Location headers give it.";
             }
@@ -244,10 +244,11 @@ internal static class OpenApi
             }
         }
 
-        private static void SetWords(OpenApiSchema? schema, ParameterInfo? parameter)
+        private static void SetWords(OpenApiSchema? schema, ICustomAttributeProvider? parameter)
         {
-            var words = parameter?.GetCustomAttribute<WordsAttribute>()?.Words.Cast<object?>()
-                ?? parameter?.GetCustomAttribute<System.ComponentModel.DataAnnotations.AllowedValuesAttribute>()?.Values;
+            var attributes = parameter?.GetCustomAttributes(inherit: true) ?? [];
+            var words = attributes.OfType<WordsAttribute>().FirstOrDefault()?.Words.Cast<object?>()
+                ?? attributes.OfType<System.ComponentModel.DataAnnotations.AllowedValuesAttribute>().FirstOrDefault()?.Values;
             if (words is not null && (schema?.Items as OpenApiSchema ?? schema) is { } valued)
                 valued.Enum = [.. words.Select(word => OpenApiSchemas.ToNode(word)!)];
         }

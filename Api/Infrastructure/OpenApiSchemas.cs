@@ -11,7 +11,7 @@ namespace MlExperiments.Api.Infrastructure;
 
 /// <summary>The words that a query parameter takes, where they are known only when the program runs.</summary>
 /// <param name="source">Has a static property <c>Names</c>.</param>
-[AttributeUsage(AttributeTargets.Parameter)]
+[AttributeUsage(AttributeTargets.Parameter | AttributeTargets.Property)]
 internal sealed class WordsAttribute(Type source) : Attribute
 {
     public IEnumerable<string> Words { get; } = (IEnumerable<string>)source.GetProperty("Names", BindingFlags.Public | BindingFlags.Static)!.GetValue(null)!;

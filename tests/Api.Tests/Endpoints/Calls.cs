@@ -101,7 +101,12 @@ internal static class Calls
             .Bad(400, "sort", "colour", query: "sort=colour")
             .Bad(400, "order", "up", query: "order=up")
             .Bad(400, "status", "finished", query: "status=finished")
-            .Bad(400, "studyId", "7", query: "studyId=7"),
+            .Bad(400, "studyId", "7", query: "studyId=7")
+            .Bad(400, "filter", "layers >", query: "filter=layers>")
+            .Bad(400, "search", "201 letters", query: $"search={Letters201}"),
+        new Call("GET /api/models/{id}/experiments/summary", Things.Model)
+            .Good(200, "the model, and a filter", query: "filter=layers=2%20or%20steps<1000")
+            .Bad(400, "status", "finished", query: "status=finished"),
         new Call("GET /api/experiments")
             .Good(200, "the most accurate of all models", query: "status=completed&sort=accuracy&order=desc&limit=2")
             .Pages()
