@@ -37,6 +37,14 @@ internal static class GenerateEndpoints
             .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The model has no images: upload some first."}""")
             .TakesIdempotencyKey()
             .Fails(400, 404, 409, 413, 415);
+        group.MapPost("/experiments/preview", PreviewExperiments)
+            .WithSummary("Says what generating would come to: new and existing experiments, trainings, and about how long they take")
+            .WithDescription("Takes what generate takes, refuses what it refuses, and makes nothing.")
+            .WithExamples(
+                """{"space": {"learningRate": [0.001, 0.01, 0.1], "layers": [1, 2, 4], "steps": [1000, 2000, 4000]}}""",
+                """{"experiments": 27, "existing": 0, "trajectories": 9, "steps": 36000, "slots": 2, "estimatedSeconds": 452.3}""")
+            .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The model has no images: upload some first."}""")
+            .Fails(400, 404, 409, 413, 415);
         group.MapPost("/train", TrainDrafts)
             .WithSummary("Queues every draft experiment of the model; none left is no error")
             .WithDescription("Drafts are what was generated with start false. Workers take them by priority and age.")
@@ -49,6 +57,10 @@ internal static class GenerateEndpoints
     private static Task<Results<Created<GenerateResponse>, Ok<GenerateResponse>, ValidationProblem, ProblemHttpResult>> GenerateExperiments(
         Guid id, [AsParameters] GenerationServices services, [FromBody] GenerateRequest? request = null, CancellationToken cancellationToken = default) =>
         Generation.RunAsync(services, id, request ?? new GenerateRequest(), cancellationToken);
+
+    private static Task<Results<Ok<PreviewResponse>, ValidationProblem, ProblemHttpResult>> PreviewExperiments(
+        Guid id, ExperimentsDbContext db, TimeProvider time, [FromBody] GenerateRequest? request = null, CancellationToken cancellationToken = default) =>
+        GenerationPreview.RunAsync(db, time, id, request ?? new GenerateRequest(), cancellationToken);
 
     private static async Task<Results<Ok<TrainResponse>, ProblemHttpResult>> TrainDrafts(
         Guid id, ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken)

@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using MlExperiments.Api.Images;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Shared.Blobs;
+using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 using MlExperiments.Shared.Search;
@@ -13,6 +14,11 @@ namespace MlExperiments.Api.Experiments;
 
 /// <summary>What a request to generate works with.</summary>
 internal sealed record GenerationServices(ExperimentsDbContext Db, NpgsqlDataSource Database, IBlobStore Blobs, IJobQueue Queue, TimeProvider Time);
+
+/// <param name="Sampled">The space, with a seed for each replicate.</param>
+/// <param name="Space">As it was asked for.</param>
+/// <param name="Parameters">All different.</param>
+internal sealed record PreparedGeneration(Model Model, DataSetManifest Manifest, SearchSpace Sampled, SearchSpace Space, IReadOnlyList<ExperimentParameters> Parameters);
 
 /// <summary>Answers a request to generate: a new one, or that of a study once more.</summary>
 internal static class Generation
@@ -26,20 +32,10 @@ internal static class Generation
         GenerationServices services, Guid modelId, GenerateRequest request, CancellationToken cancellationToken)
     {
         var (db, database, blobs, queue, time) = services;
-        if (ReadSpace(request, time.GetUtcNow(), out var errors) is not { } space)
-            return Problems.Invalid(errors);
-        if (await db.Models.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == modelId, cancellationToken) is not { } model)
-            return Problems.NotFound("model", modelId);
-        if (model.ArchivedAt is not null)
-            return Problems.Archived(modelId);
-        var (manifest, reason) = await DataSetVersions.ReadManifestAsync(db, modelId, cancellationToken);
-        if (manifest is null)
-            return Problems.Conflict(reason!);
-        var sampled = space.WithReplicates(request.Replicates, out _)!;
-        var parameters = GridSampler.Sample(sampled, manifest.TrainCount, out errors);
-        if (errors.Count > 0)
-            return Problems.Invalid(errors);
-
+        var (prepared, invalid, refusal) = await PrepareAsync(db, time, modelId, request, cancellationToken);
+        if (prepared is null)
+            return invalid is not null ? invalid : refusal!;
+        var (model, manifest, sampled, space, parameters) = prepared;
         var name = request.Name is { } given ? await Texts.NormalizeAsync(database, given.Trim(), cancellationToken) : ExperimentNames.OfStudy(sampled);
         if (Texts.Problem(name, Study.MaxNameLength) is { } problem)
             return Problems.Invalid("name", $"A name has {problem}.");
@@ -63,6 +59,24 @@ internal static class Generation
             await ReadAsync(db, generated.Created, cancellationToken),
             await ReadAsync(db, generated.Existing, cancellationToken));
         return generated.StudyId is { } study ? TypedResults.Created($"/api/studies/{study}", response) : TypedResults.Ok(response);
+    }
+
+    /// <summary>What a request asks for, or what is wrong with it or with the model.</summary>
+    public static async Task<(PreparedGeneration? Prepared, ValidationProblem? Invalid, ProblemHttpResult? Refusal)> PrepareAsync(
+        ExperimentsDbContext db, TimeProvider time, Guid modelId, GenerateRequest request, CancellationToken cancellationToken)
+    {
+        if (ReadSpace(request, time.GetUtcNow(), out var errors) is not { } space)
+            return (null, Problems.Invalid(errors), null);
+        if (await db.Models.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == modelId, cancellationToken) is not { } model)
+            return (null, null, Problems.NotFound("model", modelId));
+        if (model.ArchivedAt is not null)
+            return (null, null, Problems.Archived(modelId));
+        var (manifest, reason) = await DataSetVersions.ReadManifestAsync(db, modelId, cancellationToken);
+        if (manifest is null)
+            return (null, null, Problems.Conflict(reason!));
+        var sampled = space.WithReplicates(request.Replicates, out _)!;
+        var parameters = GridSampler.Sample(sampled, manifest.TrainCount, out errors);
+        return errors.Count > 0 ? (null, Problems.Invalid(errors), null) : (new(model, manifest, sampled, space, parameters), null, null);
     }
 
     /// <summary>The space that a request asks for, or what is wrong with the request.</summary>

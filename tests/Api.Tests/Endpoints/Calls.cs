@@ -94,6 +94,10 @@ internal static class Calls
             .Bad(400, "startAt", "in 900 years", Json("""{"startAt": "2926-01-01T00:00:00Z"}"""))
             .Bad(400, "name", "201 letters", Json($$"""{"name": "{{Letters201}}"}"""))
             .Bad(409, "", "a model without images", of: Things.Empty),
+        new Call("POST /api/models/{id}/experiments/preview", Things.Fresh)
+            .Good(200, "what generate takes", Json("""{"replicates": 3}"""))
+            .Bad(400, "space.layers, space.steps", "none", Json("""{"space": {"learningRate": [0.01]}}"""))
+            .Bad(409, "", "a model without images", of: Things.Empty),
         new Call("POST /api/models/{id}/train", Things.Fresh).Good(200, "the model"),
         new Call("GET /api/models/{id}/experiments", Things.Model)
             .Good(200, "the most accurate", query: "status=completed,running&sort=accuracy&order=desc&limit=2")
