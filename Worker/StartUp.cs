@@ -25,7 +25,7 @@ internal static partial class StartUp
                     LogReached(logger);
                 return;
             }
-            catch (NpgsqlException exception) when (exception.IsTransient)
+            catch (Exception exception) when (exception is TimeoutException or NpgsqlException { IsTransient: true })
             {
                 if (!isWaiting)
                     LogWaits(logger, Reason(exception));

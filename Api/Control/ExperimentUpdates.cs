@@ -30,8 +30,7 @@ internal sealed class ExperimentUpdates(ExperimentsDbContext db, IJobQueue queue
 
     private async Task<UpdateRefusal?> InTransactionAsync(Guid id, ExperimentUpdate update, CancellationToken cancellationToken)
     {
-        await db.Database.ExecuteSqlAsync(
-            $"SELECT FROM trajectories WHERE id = (SELECT trajectory_id FROM experiments WHERE id = {id}) FOR UPDATE", cancellationToken);
+        await TrajectorySchedule.LockAsync(db, [id], cancellationToken);
         var experiment = await db.Experiments.AsNoTracking().Include(candidate => candidate.Trajectory)
             .SingleOrDefaultAsync(candidate => candidate.Id == id, cancellationToken);
         if (experiment is null)
@@ -73,20 +72,22 @@ internal sealed class ExperimentUpdates(ExperimentsDbContext db, IJobQueue queue
             return new UpdateRefusal.Conflict(
                 $"The experiment has begun: learningRate and steps may change still, {fixedNow} may not. Generate another experiment with it.");
         var step = Math.Min(experiment.StoppedAtStep ?? experiment.Trajectory!.Step, experiment.TotalSteps);
-        if (after.Steps <= step)
+        // What waits already stays, unless it is replaced.
+        var waiting = experiment.Adjustment?.Deserialize<Adjustment>(ContractJson.Options);
+        var steps = values.ContainsKey(ParameterDefinition.Steps) ? after.Steps : waiting?.Steps ?? before.Steps;
+        var rate = values.ContainsKey("learningRate") ? after.LearningRate : waiting?.LearningRate;
+        if (steps <= step)
             return new UpdateRefusal.Invalid("parameters.steps", $"The experiment has done {step} steps already: steps is more than that.");
-        // One that waits already stays, unless it is replaced.
-        var rate = values.ContainsKey("learningRate") ? after.LearningRate : experiment.Adjustment?.Deserialize<Adjustment>(ContractJson.Options)?.LearningRate;
         if (rate is null || rate == before.LearningRateAt(step))
-            return Twin(await Adjustments.MoveAsync(db, queue, experiment, before with { Steps = after.Steps }, fromStep: step, cancellationToken));
+            return Twin(await Adjustments.MoveAsync(db, queue, experiment, before with { Steps = steps }, fromStep: step, cancellationToken));
 
-        var adjustment = new Adjustment(rate, after.Steps);
+        var adjustment = new Adjustment(rate, steps);
+        // A trajectory that nobody trains stands at its last checkpoint; a worker makes one at the next step boundary.
+        if (experiment.Trajectory!.Status != TrajectoryStatus.Running)
+            return Twin(await Adjustments.ApplyAsync(db, queue, experiment, adjustment, int.MaxValue, cancellationToken));
         var json = JsonSerializer.SerializeToElement(adjustment, ContractJson.Options);
         await db.Experiments.Where(row => row.Id == experiment.Id)
             .ExecuteUpdateAsync(set => set.SetProperty(row => row.Adjustment, json), cancellationToken);
-        // A trajectory that nobody trains stands at its last checkpoint; a worker makes one at the next step boundary.
-        if (experiment.Trajectory!.Status != TrajectoryStatus.Running)
-            await Adjustments.ApplyAsync(db, queue, experiment.TrajectoryId, int.MaxValue, cancellationToken);
         return null;
     }
 
@@ -102,13 +103,16 @@ internal sealed class ExperimentUpdates(ExperimentsDbContext db, IJobQueue queue
         {
             if (name == ParameterDefinition.Epochs || !ParameterDefinition.All.TryGetValue(name, out var definition))
                 return new UpdateRefusal.Invalid($"parameters.{name}", $"There is no parameter \"{name}\" to change; there are {string.Join(", ", Changeable)}.");
-            if (definition.Read(value, out var error) is not { } read)
+            if (definition.Read(value, out var error) is not { } replaced)
                 return new UpdateRefusal.Invalid($"parameters.{name}", error!);
-            members[name] = JsonSerializer.SerializeToNode(read, ContractJson.Options);
+            members[name] = JsonSerializer.SerializeToNode(replaced, ContractJson.Options);
         }
 
-        after = members.Deserialize<ExperimentParameters>(ContractJson.Options)!;
-        return null;
+        var read = members.Deserialize<ExperimentParameters>(ContractJson.Options)!;
+        after = read.Normalized();
+        return values.ContainsKey("momentum") && after.Momentum != read.Momentum
+            ? new UpdateRefusal.Invalid("parameters.momentum", "Only sgd uses momentum: give optimizer as \"sgd\" too.")
+            : null;
     }
 
     private static IEnumerable<string> Changeable => ParameterDefinition.All.Keys.Where(name => name != ParameterDefinition.Epochs);

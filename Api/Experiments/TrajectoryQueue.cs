@@ -12,48 +12,31 @@ namespace MlExperiments.Api.Experiments;
 /// </summary>
 internal static class TrajectoryQueue
 {
-    /// <summary>Queues every draft of a model; returns how many there were.</summary>
-    public static Task<int> QueueDraftsAsync(ExperimentsDbContext db, IJobQueue queue, Guid modelId, CancellationToken cancellationToken) =>
-        db.TransactAsync(
-            async token =>
-            {
-                var ids = new List<Guid>();
-                // Ordered, as whoever locks several does it, so that no two wait for each other.
-                await using (var locking = Command(
-                    db,
-                    """
-                    SELECT id FROM trajectories WHERE id IN (SELECT trajectory_id FROM experiments WHERE model_id = $1 AND status = 'draft')
-                    ORDER BY fingerprint FOR UPDATE
-                    """,
-                    modelId))
-                await using (var reader = await locking.ExecuteReaderAsync(token))
-                {
-                    while (await reader.ReadAsync(token))
-                        ids.Add(reader.GetGuid(0));
-                }
+    /// <summary>The most trajectories of one transaction: workers that report on one of them wait for it.</summary>
+    private const int Batch = 500;
 
-                var first = new Dictionary<Guid, int>();
-                var queued = 0;
-                await using (var queueing = Command(
-                    db,
-                    """
-                    UPDATE experiments SET status = 'queued', queued_at = now() WHERE status = 'draft' AND trajectory_id = ANY($1)
-                    RETURNING trajectory_id, number
-                    """,
-                    ids.ToArray()))
-                await using (var reader = await queueing.ExecuteReaderAsync(token))
-                {
-                    for (; await reader.ReadAsync(token); queued++)
-                    {
-                        var (trajectory, number) = (reader.GetGuid(0), reader.GetInt32(1));
-                        first[trajectory] = Math.Min(number, first.GetValueOrDefault(trajectory, number));
-                    }
-                }
+    /// <summary>Queues every draft of a model, in several transactions; returns how many there were.</summary>
+    public static async Task<int> QueueDraftsAsync(ExperimentsDbContext db, IJobQueue queue, Guid modelId, CancellationToken cancellationToken)
+    {
+        // In the order in which they were made: each waits since it was queued.
+        var drafts = await db.Experiments.Where(experiment => experiment.ModelId == modelId && experiment.Status == ExperimentStatus.Draft)
+            .GroupBy(experiment => experiment.TrajectoryId).OrderBy(group => group.Min(experiment => experiment.Number)).Select(group => group.Key)
+            .ToListAsync(cancellationToken);
+        var queued = 0;
+        foreach (var batch in drafts.Chunk(Batch))
+            queued += await db.TransactAsync(token => QueueBatchAsync(db, queue, batch, token), cancellationToken);
+        return queued;
+    }
 
-                await TrajectorySchedule.WakeAsync(db, queue, [.. first.OrderBy(entry => entry.Value).Select(entry => entry.Key)], token);
-                return queued;
-            },
-            cancellationToken);
+    private static async Task<int> QueueBatchAsync(ExperimentsDbContext db, IJobQueue queue, Guid[] trajectories, CancellationToken cancellationToken)
+    {
+        // Ordered, as whoever locks several does it, so that no two wait for each other.
+        await db.Database.ExecuteSqlAsync($"SELECT FROM trajectories WHERE id = ANY ({trajectories}) ORDER BY fingerprint FOR UPDATE", cancellationToken);
+        var queued = await db.Database.ExecuteSqlAsync(
+            $"UPDATE experiments SET status = 'queued', queued_at = now() WHERE status = 'draft' AND trajectory_id = ANY ({trajectories})", cancellationToken);
+        await TrajectorySchedule.WakeAsync(db, queue, trajectories, cancellationToken);
+        return queued;
+    }
 
     /// <summary>A command on the transaction's connection.</summary>
     /// <param name="first">On its own, so that one array is one value.</param>

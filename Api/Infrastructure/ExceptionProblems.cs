@@ -34,7 +34,9 @@ internal sealed partial class ExceptionProblems(ILogger<ExceptionProblems> logge
         else if (DatabaseErrors.IsUnavailable(exception))
         {
             LogUnavailable(httpContext.Request.Method, httpContext.Request.Path, DatabaseErrors.Reason(exception));
-            var done = EndpointOf(httpContext)?.Metadata.GetMetadata<LeavesBehind>()?.Sentence ?? "Nothing was changed; try again in a few seconds.";
+            var done = DatabaseErrors.IsInDoubt(exception)
+                ? "It went away at the very end, so that the change may have been made: look before you try again."
+                : EndpointOf(httpContext)?.Metadata.GetMetadata<LeavesBehind>()?.Sentence ?? "Nothing was changed; try again in a few seconds.";
             result = Problems.Unavailable(httpContext, $"The database can't be reached at the moment. {done}", RetryAfter);
         }
         else if (exception is BlobNotFoundException)

@@ -18,7 +18,8 @@ internal static partial class Idempotency
     public const string Description =
         "A name for this request, 1 to 255 visible ASCII characters such as a UUID, in quotes or without. Sent again with the same key, path, query and body within " +
         "24 hours, the request is not carried out again but answered as the first time, with the header Idempotency-Replayed: true. With the same key and something else " +
-        "in it, it is refused with 422, and while the first one is under way with 409. Answers of 408, 429 and 500 or more are not kept: send it again.";
+        "in it, it is refused with 422, and while the first one is under way with 409. Answers of 408, 429 and 500 or more are not kept: send it again. Where the " +
+        "service dies between the work and its answer, or a 503 says that the change may have been made, it may be carried out a second time.";
 
     private const string ReplayedHeader = "Idempotency-Replayed";
     private const int MaxKeyLength = 255;

@@ -84,10 +84,13 @@ internal static class Cursor
             }
         }
 
-        problem = Problems.Invalid(
-            "cursor", "This cursor does not belong to this list with these filters and this order: start again without one.");
+        problem = Foreign();
         return false;
     }
+
+    /// <summary>The refusal of a cursor that no page gave.</summary>
+    public static ValidationProblem Foreign() => Problems.Invalid(
+        "cursor", "This cursor does not belong to this list with these filters and this order: start again without one.");
 
     /// <summary>Null where it is no position: the checksum is no secret.</summary>
     private static T? Read<T>(ReadOnlySpan<byte> payload)

@@ -196,7 +196,7 @@ internal sealed partial class LiveFeed(
         {
             foreach (var listener in _listeners.Keys)
                 listener.Miss();
-            return;
+            experiments = [];
         }
 
         foreach (var page in experiments.Chunk(PageSize))

@@ -97,7 +97,9 @@ internal sealed class LiveListener(LiveScope scope, DateTimeOffset position, Act
             if (_pending.Count == MaxPending)
             {
                 Miss();
-                return;
+                // Of the end of what it watches, it has to be told all the same.
+                if (!live.IsDeletion)
+                    return;
             }
 
             _order.Enqueue(live.Id);

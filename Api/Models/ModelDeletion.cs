@@ -12,13 +12,19 @@ internal static class ModelDeletion
     private const int Points = 50_000;
     private const int Trajectories = 200;
     private const int Images = 10_000;
+    private const int Predictions = 5000;
 
     /// <returns>Whether there was such a model.</returns>
     public static async Task<bool> DeleteAsync(ExperimentsDbContext db, Guid id, CancellationToken cancellationToken)
     {
-        // From here on nothing new comes: an archived model takes neither images nor experiments.
-        if (await db.Database.ExecuteSqlAsync($"UPDATE models SET archived_at = COALESCE(archived_at, now()) WHERE id = {id}", cancellationToken) == 0)
+        // From here on nothing new comes: an archived model takes neither images nor experiments, and this one is never taken back.
+        if (await db.Database.ExecuteSqlAsync(
+                $"UPDATE models SET archived_at = COALESCE(archived_at, now()), is_being_deleted = true WHERE id = {id}", cancellationToken) == 0)
             return false;
+        await RepeatAsync(
+            Predictions,
+            () => db.Database.ExecuteSqlAsync(
+                $"DELETE FROM predictions WHERE id IN (SELECT id FROM predictions WHERE model_id = {id} LIMIT {Predictions})", cancellationToken));
         await RepeatAsync(
             Points,
             () => db.Database.ExecuteSqlAsync(
@@ -28,7 +34,7 @@ internal static class ModelDeletion
                     WHERE trajectories.model_id = {id} LIMIT {Points}))
                 """,
                 cancellationToken));
-        // With their experiments, attempts, checkpoints and predictions; a worker that trains one finds that it is gone, and stops. Those who
+        // With their experiments, attempts and checkpoints; a worker that trains one finds that it is gone, and stops. Those who
         // watch are told of the model in the end, which stands for them all.
         await RepeatAsync(
             Trajectories,

@@ -141,7 +141,7 @@ internal static partial class ModelsEndpoints
         var now = clock.GetUtcNow();
         try
         {
-            await db.Models.Where(model => model.Id == id).ExecuteUpdateAsync(
+            var changed = await db.Models.Where(model => model.Id == id && !model.IsBeingDeleted).ExecuteUpdateAsync(
                 set =>
                 {
                     if (name is not null)
@@ -156,6 +156,8 @@ internal static partial class ModelsEndpoints
                         set.SetProperty(model => model.ArchivedAt, (DateTimeOffset?)null);
                 },
                 cancellationToken);
+            if (changed == 0 && await db.Models.AnyAsync(model => model.Id == id, cancellationToken))
+                return Problems.Conflict("The model is being deleted: what is left of it can't be changed. Send DELETE again if it stays.");
         }
         catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.UniqueViolation)
         {
@@ -177,8 +179,9 @@ internal static partial class ModelsEndpoints
         return nulls;
     }
 
-    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteModel(Guid id, ExperimentsDbContext db, CancellationToken cancellationToken) =>
-        await ModelDeletion.DeleteAsync(db, id, cancellationToken) ? TypedResults.NoContent() : Problems.NotFound("model", id);
+    /// <summary>To its end, also when nobody waits for the answer any more.</summary>
+    private static async Task<Results<NoContent, ProblemHttpResult>> DeleteModel(Guid id, ExperimentsDbContext db, IHostApplicationLifetime lifetime) =>
+        await ModelDeletion.DeleteAsync(db, id, lifetime.ApplicationStopping) ? TypedResults.NoContent() : Problems.NotFound("model", id);
 
     private static ProblemHttpResult NameIsTaken(string name) =>
         Problems.Conflict($"There is a model named \"{name}\" already: choose another name.");

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
-using Npgsql;
 
 namespace MlExperiments.Api.Predictions;
 
@@ -26,7 +25,7 @@ internal sealed partial class PredictionSignals(IConfiguration configuration, Ti
             {
                 await ListenAsync(stoppingToken);
             }
-            catch (NpgsqlException exception)
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
                 LogAway(exception.Message);
             }

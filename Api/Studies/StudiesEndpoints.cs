@@ -122,9 +122,11 @@ internal static class StudiesEndpoints
         var list = $"results {id}";
         if (!Cursor.TryDecode<Place>(page, list, out var after, out var problem))
             return problem;
+        var skip = after?.Skip ?? 0;
+        if (skip is < 0 or > Generation.MaxExperiments)
+            return Cursor.Foreign();
         if (!await db.Studies.AnyAsync(study => study.Id == id, cancellationToken))
             return Problems.NotFound("study", id);
-        var skip = after?.Skip ?? 0;
         var groups = await SeedStatistics.ReadAsync(db, id, null, minSeeds: 0, skip, page.Size + 1, cancellationToken);
         return TypedResults.Ok(Pages.Cut([.. groups.Select(StudyResult.Of)], page, list, _ => new Place(skip + page.Size)));
     }

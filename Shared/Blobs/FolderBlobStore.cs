@@ -105,11 +105,20 @@ public sealed class FolderBlobStore : IBlobStore
 
     public Task<bool> DeleteAsync(string hash, DateTimeOffset before, CancellationToken cancellationToken)
     {
-        var file = new FileInfo(LocalPath(hash));
-        if (!file.Exists || file.LastWriteTimeUtc >= before.UtcDateTime)
+        var path = LocalPath(hash);
+        if (!File.Exists(path) || File.GetLastWriteTimeUtc(path) >= before.UtcDateTime)
             return Task.FromResult(false);
-        file.Delete();
-        return Task.FromResult(true);
+        // Out of the way first: whoever stores the same bytes meanwhile finds none, or has made these young again.
+        var aside = Path.Combine(_temporary, Guid.NewGuid().ToString("N"));
+        File.Move(path, aside);
+        if (File.GetLastWriteTimeUtc(aside) < before.UtcDateTime)
+        {
+            File.Delete(aside);
+            return Task.FromResult(true);
+        }
+
+        File.Move(aside, path, overwrite: true);
+        return Task.FromResult(false);
     }
 
     public async Task ProbeAsync(CancellationToken cancellationToken)

@@ -85,4 +85,7 @@ public sealed record ExperimentParameters : TrajectoryParameters
     /// <summary>Training steps (batches), 1 to 10,000,000.</summary>
     [Range(1, 10_000_000)]
     public required int Steps { get; init; }
+
+    /// <summary>The same training in one way of writing it: adam takes no momentum.</summary>
+    public ExperimentParameters Normalized() => Optimizer == "adam" ? this with { Momentum = 0 } : this;
 }

@@ -19,26 +19,35 @@ public static class Adjustments
 {
     private sealed record Id(Guid Value);
 
-    /// <summary>Applies what waits on a trajectory, each from the newest checkpoint on, up to <paramref name="step"/>, that comes before its end.</summary>
-    public static async Task ApplyAsync(ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, int step, CancellationToken cancellationToken)
+    /// <summary>Applies what waits on a trajectory.</summary>
+    /// <param name="step">The newest checkpoint that counts.</param>
+    public static async Task ApplyAllAsync(ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, int step, CancellationToken cancellationToken)
     {
         var waiting = await db.Experiments.AsNoTracking()
-            .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Adjustment != null)
+            .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Adjustment != null && experiment.Status != ExperimentStatus.Completed)
             .OrderBy(experiment => experiment.Number)
             .ToListAsync(cancellationToken);
         foreach (var experiment in waiting)
         {
             var adjustment = experiment.Adjustment!.Value.Deserialize<Adjustment>(ContractJson.Options)!;
-            var steps = adjustment.Steps ?? experiment.TotalSteps;
-            var from = await db.Checkpoints
-                .Where(checkpoint => checkpoint.TrajectoryId == trajectoryId && checkpoint.Step <= step && checkpoint.Step < steps)
-                .MaxAsync(checkpoint => (int?)checkpoint.Step, cancellationToken) ?? 0;
-            var parameters = Adjust(experiment.Parameters.Deserialize<ExperimentParameters>(ContractJson.Options)!, adjustment, from);
-            if (await MoveAsync(db, queue, experiment, parameters, from, cancellationToken) is not { } twin)
+            if (await ApplyAsync(db, queue, experiment, adjustment, step, cancellationToken) is not { } twin)
                 continue;
             await EndAsync(db, experiment, $"After the adjustment it would be the same as experiment {twin}.", cancellationToken);
             await TrajectorySchedule.RefreshAsync(db, queue, [trajectoryId], cancellationToken);
         }
+    }
+
+    /// <summary>Applies one from the newest checkpoint on, up to <paramref name="step"/>, that comes before the experiment's end.</summary>
+    /// <returns>Null, or the number of the experiment that has these parameters already: then nothing was changed.</returns>
+    public static async Task<int?> ApplyAsync(
+        ExperimentsDbContext db, IJobQueue queue, Experiment experiment, Adjustment adjustment, int step, CancellationToken cancellationToken)
+    {
+        var steps = adjustment.Steps ?? experiment.TotalSteps;
+        var from = await db.Checkpoints
+            .Where(checkpoint => checkpoint.TrajectoryId == experiment.TrajectoryId && checkpoint.Step <= step && checkpoint.Step < steps)
+            .MaxAsync(checkpoint => (int?)checkpoint.Step, cancellationToken) ?? 0;
+        var parameters = Adjust(experiment.Parameters.Deserialize<ExperimentParameters>(ContractJson.Options)!, adjustment, from);
+        return await MoveAsync(db, queue, experiment, parameters, from, cancellationToken);
     }
 
     /// <summary>The parameters with the adjustment from a step on.</summary>
@@ -66,13 +75,13 @@ public static class Adjustments
             where trajectory.Id == experiment.TrajectoryId
             select candidate.Hash).SingleAsync(cancellationToken);
         var fingerprint = Fingerprint.OfExperiment(experiment.ModelId, version, parameters);
+        var target = await FindTrajectoryAsync(
+            db, experiment, parameters.WithoutSteps(), Fingerprint.OfTrajectory(experiment.ModelId, version, parameters.WithoutSteps()), fromStep, cancellationToken);
+        // With the lock of the trajectory that it would be on: nobody makes one of these parameters now.
         var twin = await db.Experiments.Where(other => other.Fingerprint == fingerprint && other.Id != experiment.Id)
             .Select(other => (int?)other.Number).SingleOrDefaultAsync(cancellationToken);
         if (twin is not null)
             return twin;
-
-        var target = await FindTrajectoryAsync(
-            db, experiment, parameters.WithoutSteps(), Fingerprint.OfTrajectory(experiment.ModelId, version, parameters.WithoutSteps()), fromStep, cancellationToken);
         if (target != experiment.TrajectoryId && fromStep > 0)
             await ShareStepsAsync(db, experiment.TrajectoryId, target, fromStep, cancellationToken);
         var json = JsonSerializer.SerializeToElement(parameters, ContractJson.Options);
@@ -138,7 +147,8 @@ public static class Adjustments
     private static Task<int> EndAsync(ExperimentsDbContext db, Experiment experiment, string reason, CancellationToken cancellationToken) =>
         db.Database.ExecuteSqlAsync(
             $"""
-            UPDATE experiments SET status = 'cancelled', adjustment = NULL, error = {reason}, finished_at = now() WHERE id = {experiment.Id}
+            UPDATE experiments SET status = 'cancelled', adjustment = NULL, error = {reason}, finished_at = now()
+            WHERE id = {experiment.Id} AND status <> 'completed'
             """,
             cancellationToken);
 }

@@ -54,12 +54,7 @@ public sealed class ExperimentControl(ExperimentsDbContext db, IJobQueue queue)
 
     private async Task<int> ChangeAsync(ControlAction action, Guid[] ids, string? reason, CancellationToken cancellationToken)
     {
-        // In the order in which all lock several, so that no two wait for each other.
-        var trajectories = await db.Database.SqlQuery<Guid>(
-            $"""
-            SELECT id AS "Value" FROM trajectories
-            WHERE id IN (SELECT trajectory_id FROM experiments WHERE id = ANY ({ids})) ORDER BY fingerprint FOR UPDATE
-            """).ToArrayAsync(cancellationToken);
+        var trajectories = await TrajectorySchedule.LockAsync(db, ids, cancellationToken);
         var full = await StudyPlaces.FullAsync(db, trajectories, cancellationToken);
         var to = Word(action.To);
         var changed = await db.Database.ExecuteSqlAsync(

@@ -18,7 +18,7 @@ public enum ExperimentStatus
     /// <summary>Taken off its trajectory by a person; may go on.</summary>
     Paused,
 
-    /// <summary>Given up by a person.</summary>
+    /// <summary>Given up: by a person, by its study's limits, or since an adjustment made it the same as another.</summary>
     Cancelled,
 
     /// <summary>Could not be trained; the error says why.</summary>

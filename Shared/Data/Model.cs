@@ -41,6 +41,9 @@ public sealed class Model : IEntityTypeConfiguration<Model>
     /// <summary>Since when it takes no new images and experiments; null while it does.</summary>
     public DateTimeOffset? ArchivedAt { get; set; }
 
+    /// <summary>Its deletion has begun: what is left of it is nothing to work with.</summary>
+    public bool IsBeingDeleted { get; init; }
+
     /// <summary>Grows in every transaction that adds, changes or removes images of the model, which updates this row before those.</summary>
     public long ImagesRevision { get; set; }
 

@@ -17,7 +17,7 @@ public sealed class Study : IEntityTypeConfiguration<Study>
     public required Guid DataSetVersionId { get; init; }
     public required string Name { get; set; }
 
-    /// <summary>The request as it was understood: space, fixed parameters, strategy, objective, limits, start.</summary>
+    /// <summary>The request as it was understood: space, fixed parameters, strategy, objective, limits, start, replicates, priority.</summary>
     public required JsonElement Definition { get; init; }
 
     /// <summary>The most of its trajectories that train at a time, 1 to 1,000; null for any number.</summary>

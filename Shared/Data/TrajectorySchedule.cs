@@ -26,6 +26,25 @@ public static class TrajectorySchedule
     }
 
     /// <summary>
+    /// Locks the trajectories of these experiments, in the order in which all lock several. An experiment that moves to another one while this
+    /// waits is followed there.
+    /// </summary>
+    /// <returns>The trajectories.</returns>
+    public static async Task<Guid[]> LockAsync(ExperimentsDbContext db, Guid[] experiments, CancellationToken cancellationToken)
+    {
+        var locked = Array.Empty<Guid>();
+        while (true)
+        {
+            var wanted = await db.Experiments.Where(experiment => experiments.Contains(experiment.Id)).Select(experiment => experiment.TrajectoryId).Distinct()
+                .ToArrayAsync(cancellationToken);
+            if (!wanted.Except(locked).Any())
+                return locked;
+            locked = await db.Database.SqlQuery<Guid>(
+                $"""SELECT id AS "Value" FROM trajectories WHERE id = ANY ({wanted}) ORDER BY fingerprint FOR UPDATE""").ToArrayAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>
     /// Lets those with queued experiments wait for a worker, in the order given, with a ticket each; lets those without rest; tells the workers
     /// of running ones that something else is wanted. Inside <see cref="Transactions.TransactAsync{T}"/>.
     /// </summary>

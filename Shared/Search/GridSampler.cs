@@ -53,8 +53,7 @@ public static class GridSampler
             parameters = parameters with { Steps = (int)steps };
         }
 
-        // Adam takes no momentum: what differs only in it is the same training.
-        return parameters.Optimizer == "adam" ? parameters with { Momentum = 0 } : parameters;
+        return parameters.Normalized();
     }
 
     private static bool Advance(int[] places, SearchSpace space)

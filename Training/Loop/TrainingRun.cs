@@ -21,6 +21,7 @@ internal sealed class TrainingRun : IDisposable
 
     private static readonly TimeSpan StandardProgressInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RoomInterval = TimeSpan.FromSeconds(0.5);
+    private static readonly TimeSpan RoomWithin = TimeSpan.FromMinutes(5);
 
     private readonly TrainCommand _command;
     private readonly TrajectoryParameters _parameters;
@@ -106,7 +107,8 @@ internal sealed class TrainingRun : IDisposable
             }
 
             var checkpointIsDue = _command.CheckpointEverySeconds > 0 && _trainSeconds - _checkpointSeconds >= _command.CheckpointEverySeconds;
-            if (checkpointIsDue || _control.CheckpointRequested) WriteCheckpoint();
+            // Before the first step there is nothing to go on from: what is asked for then is written after it.
+            if (checkpointIsDue || (_control.CheckpointRequested && _control.Step > 0)) WriteCheckpoint();
 
             Step();
             ReportProgressWhenDue();
@@ -229,20 +231,21 @@ internal sealed class TrainingRun : IDisposable
         Report(new CheckpointEvent(_command.TrajectoryId, _control.Step, path, _trainSeconds));
     }
 
-    // A full disk costs a training time, not its life. Null where it is to stop before there is room.
+    // A full disk costs a training time, and its life only when it stays full. Null where nothing is waited for: it is to stop, or has measured all.
     private string? WriteOnceThereIsRoom(Func<string> write)
     {
+        var started = Stopwatch.GetTimestamp();
         for (var tries = 0; ; tries++)
         {
             try
             {
                 return write();
             }
-            catch (IOException error) when (error.HResult is NoSpace or QuotaExceeded)
+            catch (IOException error) when (error.HResult is NoSpace or QuotaExceeded && Stopwatch.GetElapsedTime(started) < RoomWithin)
             {
                 if (tries == 0) Console.Error.WriteLine($"Waits for room: {error.Message}");
                 _host.Attend(_control);
-                if (_control.MustStop) return null;
+                if (_control.MustStop || _control.Milestones.Count == 0) return null;
                 ReportProgressWhenDue();
                 Task.Delay(RoomInterval).Wait();
             }

@@ -80,7 +80,7 @@ internal static class AttemptEnd
             cancellationToken);
         await TrajectorySchedule.RefreshAsync(db, queue, [trajectoryId], cancellationToken);
         // Those that no step boundary saw any more hold from the last checkpoint on.
-        await Adjustments.ApplyAsync(db, queue, trajectoryId, int.MaxValue, cancellationToken);
+        await Adjustments.ApplyAllAsync(db, queue, trajectoryId, int.MaxValue, cancellationToken);
         await StudyPlaces.TicketAsync(db, queue, full, cancellationToken);
     }
 

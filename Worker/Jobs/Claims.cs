@@ -24,7 +24,6 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, IJ
     public async Task<Claim?> NextAsync(CancellationToken cancellationToken)
     {
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
-        var asked = Stopwatch.GetTimestamp();
         return await db.TransactAsync(
             async token =>
             {
@@ -32,6 +31,8 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, IJ
                 // whole machine, is cut off, so that the others go on.
                 await db.Database.ExecuteSqlAsync(
                     $"SELECT set_config('idle_in_transaction_session_timeout', '10s', true), pg_advisory_xact_lock({ClaimLock})", token);
+                // After the wait, as the lease begins: neither is used up by those who came first.
+                var asked = Stopwatch.GetTimestamp();
                 while (await TakeAsync(db, token) is { } row)
                 {
                     if (await BeginAsync(db, row, asked, token) is { } claim)
@@ -50,7 +51,7 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, IJ
         var rows = await db.Database.SqlQuery<ClaimedRow>(
             $"""
             UPDATE trajectories
-            SET status = 'running', fence = fence + 1, lease_until = now() + {options.Value.Lease}, worker_id = {worker.Id}, waiting_since = NULL
+            SET status = 'running', fence = fence + 1, lease_until = clock_timestamp() + {options.Value.Lease}, worker_id = {worker.Id}, waiting_since = NULL
             WHERE id = (SELECT trajectories.id FROM trajectories JOIN models ON models.id = trajectories.model_id
                         WHERE status = 'waiting' AND trajectories.trainer = ANY ({worker.Trainers}) AND (start_at IS NULL OR start_at <= now())
                           AND EXISTS (SELECT FROM experiments
@@ -89,7 +90,7 @@ public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, IJ
         await db.Database.ExecuteSqlAsync(
             $"""
             INSERT INTO attempts (id, trajectory_id, fence, worker_id, worker_name, from_step, started_at)
-            SELECT {Guid.CreateVersion7()}, id, fence, {worker.Id}, {worker.Name}, step, now() FROM trajectories WHERE id = {row.Id}
+            SELECT {Guid.CreateVersion7()}, id, fence, {worker.Id}, {worker.Name}, step, lease_until - {options.Value.Lease} FROM trajectories WHERE id = {row.Id}
             """,
             cancellationToken);
         FailPoint.Hit("claim.open");

@@ -114,20 +114,25 @@ public sealed partial class Sweeper(
                                     THEN 'its limit of ' || failures_limit || ' failed experiments is reached'
                                     ELSE 'its limit of ' || seconds_limit || ' s is reached' END AS "Reason"
             FROM studies
-            CROSS JOIN LATERAL (SELECT min(started_at) AS began, count(*) FILTER (WHERE status = 'failed') AS failed,
-                                       count(*) FILTER (WHERE status IN ('queued', 'running')) AS open
+            CROSS JOIN LATERAL (SELECT min(started_at) AS began, count(*) FILTER (WHERE status = 'failed') AS failed
                                 FROM experiments WHERE study_id = studies.id) AS used
             WHERE stopped_at IS NULL AND (seconds_limit IS NOT NULL OR failures_limit IS NOT NULL)
-              AND open > 0 AND (failed >= failures_limit OR began + seconds_limit * interval '1 second' <= now())
+              AND EXISTS (SELECT FROM experiments WHERE study_id = studies.id AND status IN ('queued', 'running'))
+              AND (failed >= failures_limit OR began + seconds_limit * interval '1 second' <= now())
             """).ToListAsync(cancellationToken);
         foreach (var (id, reason) in due)
         {
             var open = db.Experiments.Where(experiment =>
                 experiment.StudyId == id && (experiment.Status == ExperimentStatus.Queued || experiment.Status == ExperimentStatus.Running));
             var stopped = await new ExperimentControl(db, queue).ApplyAsync(ControlAction.Cancel, open, cancellationToken, $"The study was stopped: {reason}.");
-            // Last: a sweep that is cut off is made up for by the next one.
+            // Last: a sweep that is cut off, or that one escaped, is made up for by the next.
             await db.Database.ExecuteSqlAsync(
-                $"UPDATE studies SET stopped_at = now(), stop_reason = {reason} WHERE id = {id} AND stopped_at IS NULL", cancellationToken);
+                $"""
+                UPDATE studies SET stopped_at = now(), stop_reason = {reason}
+                WHERE id = {id} AND stopped_at IS NULL
+                  AND NOT EXISTS (SELECT FROM experiments WHERE study_id = studies.id AND status IN ('queued', 'running'))
+                """,
+                cancellationToken);
             LogStopped(logger, id, reason, stopped);
         }
     }

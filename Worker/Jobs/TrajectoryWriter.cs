@@ -94,7 +94,8 @@ public sealed class TrajectoryWriter(
                 var full = await StudyPlaces.FullAsync(db, [claim.TrajectoryId], token);
                 var before = ExperimentStates.Before(ExperimentStatus.Completed);
                 var completed = await siblings
-                    .Where(experiment => experiment.TotalSteps == milestone.Step && before.Contains(experiment.Status))
+                    // One that waits for another rate or length is not this one any more: it goes on from a checkpoint before.
+                    .Where(experiment => experiment.TotalSteps == milestone.Step && before.Contains(experiment.Status) && experiment.Adjustment == null)
                     .ExecuteUpdateAsync(
                         set => set
                             .SetProperty(experiment => experiment.Status, ExperimentStatus.Completed)
@@ -142,7 +143,7 @@ public sealed class TrajectoryWriter(
                 db.Checkpoints.Add(checkpoint);
                 await db.SaveChangesAsync(token);
                 await MadeProgressAsync(db, claim, token);
-                await Adjustments.ApplyAsync(db, queue, claim.TrajectoryId, checkpoint.Step, token);
+                await Adjustments.ApplyAllAsync(db, queue, claim.TrajectoryId, checkpoint.Step, token);
 
                 var blobs = dropped.Select(other => other.BlobHash).Distinct().ToList();
                 var named = await db.Checkpoints.Where(other => blobs.Contains(other.BlobHash)).Select(other => other.BlobHash).ToListAsync(token);

@@ -3,7 +3,6 @@ using System.Net;
 using Microsoft.EntityFrameworkCore;
 using MlExperiments.Shared.Data;
 using MlExperiments.Testing;
-using Npgsql;
 
 namespace MlExperiments.Faults.Tests;
 
@@ -34,14 +33,13 @@ public sealed class CutWorkerTests
         using var network = inNamespace ? SeparatedNetwork.TryCreate() : null;
         if (inNamespace && network is null)
             Assert.Ignore("Network namespaces need root and ip.");
-        var server = new NpgsqlConnectionStringBuilder(_ground.Stack.Database.ConnectionString);
         // In a namespace the relay only leads from its address to the server's; the cable is what is cut.
-        await using var proxy = new SilentProxy(network is null ? IPAddress.Loopback : IPAddress.Parse(SeparatedNetwork.Host), server.Port);
+        await using var proxy = SilentProxy.To(_ground.Stack.Database.ConnectionString, network is null ? null : IPAddress.Parse(SeparatedNetwork.Host));
         (string, string)[] options =
             [("Lease", $"{lease}"), ("LeaseMargin", $"{lease / 5}"), ("RenewEvery", $"{lease / 5}"), ("CheckpointEvery", "00:00:00.3")];
         await _ground.AddGridAsync();
         var (name, process) = _ground.StartWorkerUnder(
-            network?.Launcher ?? [], new() { ["ConnectionStrings__Database"] = Through(server, proxy, network is null ? "127.0.0.1" : SeparatedNetwork.Host) }, options);
+            network?.Launcher ?? [], new() { ["ConnectionStrings__Database"] = $"{proxy.ConnectionString};Application Name=worker-1" }, options);
         var trajectoryId = await _ground.WhenTrainingAsync(name);
         _ground.StartWorker(options);
         var trainer = Processes.ChildrenOf(process.Id)[0];
@@ -72,7 +70,7 @@ public sealed class CutWorkerTests
         void Cut()
         {
             if (network is null)
-                proxy.Cut();
+                proxy.Silence();
             else
                 network.Cut();
         }
@@ -80,14 +78,11 @@ public sealed class CutWorkerTests
         void Heal()
         {
             if (network is null)
-                proxy.Heal();
+                proxy.Resume();
             else
                 network.Heal();
         }
     }
-
-    private static string Through(NpgsqlConnectionStringBuilder server, SilentProxy proxy, string host) =>
-        new NpgsqlConnectionStringBuilder(server.ConnectionString) { Host = host, Port = proxy.Port, ApplicationName = "worker-1" }.ConnectionString;
 
     private async Task<int> EndedAttemptsAsync(string worker)
     {

@@ -16,9 +16,9 @@ public sealed class SilentProxy : IAsyncDisposable
     private readonly Task _accepting;
     private TaskCompletionSource _open = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private SilentProxy(string connectionString, int port)
+    private SilentProxy(string connectionString, IPAddress address, int port)
     {
-        _listener = new TcpListener(IPAddress.Loopback, port);
+        _listener = new TcpListener(address, port);
         _server = new NpgsqlConnectionStringBuilder(connectionString);
         _listener.Start();
         _open.SetResult();
@@ -28,12 +28,12 @@ public sealed class SilentProxy : IAsyncDisposable
     /// <summary>The database, by way of this proxy.</summary>
     public string ConnectionString => new NpgsqlConnectionStringBuilder(_server.ConnectionString)
     {
-        Host = "127.0.0.1",
+        Host = ((IPEndPoint)_listener.LocalEndpoint).Address.ToString(),
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port,
     }.ConnectionString;
 
-    /// <summary>At once on a free port, or on the given one.</summary>
-    public static SilentProxy To(string connectionString, int port = 0) => new(connectionString, port);
+    /// <summary>At once, on an address of this machine (loopback unless given) and a free port, or the given one.</summary>
+    public static SilentProxy To(string connectionString, IPAddress? address = null, int port = 0) => new(connectionString, address ?? IPAddress.Loopback, port);
 
     public void Silence() => _open = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

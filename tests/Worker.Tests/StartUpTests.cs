@@ -25,7 +25,7 @@ public sealed class StartUpTests
         var worker = _stack.StartWorker("anna");
         await Eventually.IsTrueAsync("the worker to wait", WorkerStack.Patience, () => Task.FromResult(worker.Output.Contains("waited for", StringComparison.Ordinal)));
 
-        await using var database = SilentProxy.To(_stack.Database.ConnectionString, new NpgsqlConnectionStringBuilder(_stack.WorkersDatabase).Port);
+        await using var database = SilentProxy.To(_stack.Database.ConnectionString, port: new NpgsqlConnectionStringBuilder(_stack.WorkersDatabase).Port);
 
         Assert.That((await _stack.WhenFinalAsync(trajectory.Id, 20)).Status, Is.EqualTo(ExperimentStatus.Completed));
     }

@@ -239,6 +239,34 @@ public sealed class TrajectoryWriterTests
     }
 
     [Test]
+    public async Task Milestone_OfAnExperimentThatIsToChange_IsNotItsResult_AndItGoesOnFromTheCheckpointBefore()
+    {
+        var trajectory = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);
+        var worker = _jobs.NewWorker();
+        var claim = await worker.ClaimAsync();
+        await worker.Writer.StartedAsync(claim, 0, CancellationToken.None);
+        await worker.Writer.AddCheckpointAsync(claim, NewCheckpoint(claim, 60), CancellationToken.None);
+        await using var db = _jobs.Database.NewContext();
+        await db.Database.ExecuteSqlAsync($$"""UPDATE experiments SET adjustment = '{"learningRate": 0.5, "steps": 200}' WHERE trajectory_id = {{trajectory.Id}}""");
+
+        // The measurement was under way when it was asked for.
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9), Rows.Hash("w"), CancellationToken.None);
+        await worker.Writer.AddCheckpointAsync(claim, NewCheckpoint(claim, 100), CancellationToken.None);
+        await worker.Writer.ReleaseAsync(claim, AttemptOutcome.Completed, 100, CancellationToken.None);
+
+        var experiment = await db.Experiments.AsNoTracking().Include(row => row.Trajectory).SingleAsync();
+        Assert.Multiple(() =>
+        {
+            Assert.That(experiment.Status, Is.EqualTo(ExperimentStatus.Queued));
+            Assert.That(experiment.Accuracy, Is.Null);
+            Assert.That(experiment.TotalSteps, Is.EqualTo(200));
+            Assert.That(experiment.Adjustment, Is.Null);
+            Assert.That(experiment.Trajectory!.ForkedAtStep, Is.EqualTo(100));
+            Assert.That(experiment.Trajectory!.Status, Is.EqualTo(TrajectoryStatus.Waiting));
+        });
+    }
+
+    [Test]
     public async Task Release_AfterTheLastMilestone_LeavesItIdleUnlessMoreWasQueuedMeanwhile()
     {
         var trajectory = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100]);

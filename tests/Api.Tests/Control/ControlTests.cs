@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Queue;
+using MlExperiments.Testing;
 using Npgsql;
 
 namespace MlExperiments.Api.Tests.Control;
@@ -248,6 +249,86 @@ public sealed class ControlTests : ApiFixture
         await ProblemAsync(await Client.PatchAsJsonAsync($"/api/experiments/{_ids[2]}", new { parameters = new { layers = 2 } }), HttpStatusCode.Conflict);
         await PutAsync(_ids[2], "completed");
         await ProblemAsync(await Client.PatchAsJsonAsync($"/api/experiments/{_ids[2]}", new { parameters = new { steps = 900 } }), HttpStatusCode.Conflict);
+    }
+
+    [Test]
+    public async Task Adjustment_ThatWaits_KeepsItsSteps_WhenOnlyTheRateIsReplaced()
+    {
+        await TakeAsync(_ids[2], step: 70);
+        await Client.PatchAsJsonAsync($"/api/experiments/{_ids[2]}", new { parameters = new { learningRate = 0.0001, steps = 900 } });
+        var replaced = await JsonAsync(await Client.PatchAsJsonAsync($"/api/experiments/{_ids[2]}", new { parameters = new { learningRate = 0.0002 } }));
+        Assert.That(replaced.GetProperty("adjustment").ToString(), Is.EqualTo("""{"learningRate":0.0002,"steps":900}"""));
+
+        // Back to the rate that it has: only the steps are left, and need not wait.
+        var taken = await JsonAsync(await Client.PatchAsJsonAsync($"/api/experiments/{_ids[2]}", new { parameters = new { learningRate = 0.001 } }));
+        Assert.That(taken.GetProperty("adjustment").ValueKind, Is.EqualTo(JsonValueKind.Null));
+        Assert.That(taken.GetProperty("totalSteps").GetInt32(), Is.EqualTo(900));
+    }
+
+    [Test]
+    public async Task LearningRate_OfAPausedExperiment_ThatAnotherHas_IsRefused_AndLeavesItAsItIs()
+    {
+        await TakeAsync(_ids[1], step: 150, checkpoints: [120]);
+        await ReleaseAsync();
+        await ControlAsync("/api/experiments/pause", new { ids = _ids[1..3] });
+        await JsonAsync(await Client.PatchAsJsonAsync($"/api/experiments/{_ids[1]}", new { parameters = new { learningRate = 0.0001, steps = 400 } }));
+
+        var problem = await ProblemAsync(
+            await Client.PatchAsJsonAsync($"/api/experiments/{_ids[2]}", new { parameters = new { learningRate = 0.0001 } }), HttpStatusCode.Conflict);
+
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("Experiment 2"));
+        Assert.That(await StatusAsync(_ids[2]), Is.EqualTo("paused"));
+    }
+
+    [Test]
+    public async Task Parameters_GivenToTwoAtOnce_AreTakenByOne()
+    {
+        for (var round = 0; round < 10; round++)
+        {
+            var body = new { parameters = new { dropout = 0.1 + (round * 0.01), layers = 3, learningRate = 0.005, steps = 77 } };
+            var answers = await Task.WhenAll(new[] { _ids[0], _ids[3] }.Select(id => Client.PatchAsJsonAsync($"/api/experiments/{id}", body)));
+            Assert.That(answers.Select(answer => answer.StatusCode), Is.EquivalentTo(new[] { HttpStatusCode.OK, HttpStatusCode.Conflict }));
+        }
+    }
+
+    [Test]
+    public async Task Pause_WhileAWorkerMovesTheExperiment_FollowsIt()
+    {
+        await TakeAsync(_ids[2], step: 150, checkpoints: [120]);
+        var other = await TrajectoryAsync(_ids[3]);
+        await using var moving = await Database.DataSource.OpenConnectionAsync();
+        await using var transaction = await moving.BeginTransactionAsync();
+        await using (var command = new NpgsqlCommand("SELECT FROM trajectories WHERE id = ANY($1) ORDER BY id FOR UPDATE", moving, transaction))
+        {
+            command.Parameters.Add(new() { Value = new[] { await TrajectoryAsync(_ids[2]), other } });
+            await command.ExecuteNonQueryAsync();
+        }
+
+        var pausing = Client.PostAsync($"/api/experiments/{_ids[2]}/pause", null);
+        await Eventually.IsTrueAsync("the pause to wait", TimeSpan.FromSeconds(20), async () => await Database.ScalarAsync<long>(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FOR UPDATE%'") > 0);
+        await using (var move = new NpgsqlCommand("UPDATE experiments SET trajectory_id = $1 WHERE id = $2", moving, transaction))
+        {
+            move.Parameters.Add(new() { Value = other });
+            move.Parameters.Add(new() { Value = _ids[2] });
+            await move.ExecuteNonQueryAsync();
+        }
+
+        await transaction.CommitAsync();
+
+        Assert.That((await pausing).StatusCode, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That(await StatusAsync(_ids[2]), Is.EqualTo("paused"));
+    }
+
+    [Test]
+    public async Task Momentum_WithoutSgd_IsRefused_AndForgottenWithIt()
+    {
+        await InvalidAsync(await Client.PatchAsJsonAsync($"/api/experiments/{_ids[0]}", new { parameters = new { momentum = 0.9 } }), "parameters.momentum");
+        var sgd = await JsonAsync(await Client.PatchAsJsonAsync($"/api/experiments/{_ids[0]}", new { parameters = new { optimizer = "sgd", momentum = 0.9 } }));
+        var adam = await JsonAsync(await Client.PatchAsJsonAsync($"/api/experiments/{_ids[0]}", new { parameters = new { optimizer = "adam" } }));
+
+        Assert.That(sgd.GetProperty("parameters").GetProperty("momentum").GetDouble(), Is.EqualTo(0.9));
+        Assert.That(adam.GetProperty("parameters").GetProperty("momentum").GetDouble(), Is.Zero);
     }
 
     [TestCase("""{}""", "name")]

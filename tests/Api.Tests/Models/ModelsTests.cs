@@ -198,6 +198,18 @@ public sealed class ModelsTests : ApiFixture
     }
 
     [Test]
+    public async Task Delete_ThatWasInterrupted_CantBeTakenBack_AndGoesOnWhenAskedAgain()
+    {
+        var model = await Database.ModelAsync();
+        await Database.ExecuteAsync("UPDATE models SET is_being_deleted = true, archived_at = now() WHERE id = $1", model);
+
+        await ProblemAsync(await Client.PatchAsJsonAsync($"/api/models/{model}", new { archived = false }), HttpStatusCode.Conflict);
+
+        Assert.That((await Client.DeleteAsync($"/api/models/{model}")).StatusCode, Is.EqualTo(HttpStatusCode.NoContent));
+        await ProblemAsync(await Client.GetAsync($"/api/models/{model}"), HttpStatusCode.NotFound);
+    }
+
+    [Test]
     public async Task Delete_Twice_Gives204Then404()
     {
         var id = (await JsonAsync(await Client.PostAsJsonAsync("/api/models", new { name = Unique() }))).GetProperty("id").GetGuid();

@@ -63,6 +63,18 @@ public sealed class ResultsTests : ApiFixture
         Assert.That(second.GetProperty("nextCursor").ValueKind, Is.EqualTo(JsonValueKind.Null));
     }
 
+    [TestCase(-1)]
+    [TestCase(int.MaxValue)]
+    public async Task Results_FromACursorThatSomebodyMade_AreRefused(int skip)
+    {
+        var (_, study, _) = await GenerateAsync();
+        byte[] position = [.. System.Text.Encoding.UTF8.GetBytes($$"""{"Skip":{{skip}}}""")];
+        byte[] sealedBy = [.. System.Security.Cryptography.SHA256.HashData([.. System.Text.Encoding.UTF8.GetBytes($"results {study}"), 0, .. position]).Take(6)];
+        var cursor = System.Buffers.Text.Base64Url.EncodeToString([.. sealedBy, .. position]);
+
+        await InvalidAsync(await Client.GetAsync($"/api/studies/{study}/results?cursor={cursor}"), "cursor");
+    }
+
     [Test]
     public async Task Progress_CountsAMilestoneThatIsAheadOfWhatWasReported()
     {

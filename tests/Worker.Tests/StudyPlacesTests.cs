@@ -7,7 +7,7 @@ namespace MlExperiments.Worker.Tests;
 
 /// <summary>Studies of which only so many trajectories may train at a time.</summary>
 [TestFixture]
-public sealed class StudyLimitsTests
+public sealed class StudyPlacesTests
 {
     private JobsFixture _jobs = null!;
     private Study _one = null!;

@@ -5,7 +5,7 @@ namespace MlExperiments.Worker.Tests;
 
 /// <summary>Studies that stop when they have used up what they may take.</summary>
 [TestFixture]
-public sealed class StudyLimitTests
+public sealed class StudyStopTests
 {
     private JobsFixture _jobs = null!;
 
