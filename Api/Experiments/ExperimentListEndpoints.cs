@@ -26,6 +26,12 @@ internal static class ExperimentListEndpoints
             .WithDescription("Experiments that are equal in the order come by number. A cursor goes with its filters and its order.")
             .WithExamples(response: Example)
             .Fails(400, 404);
+        group.MapGet("/models/{id:guid}/experiments.csv", DownloadExperiments)
+            .WithSummary("The whole list as a CSV file, for spreadsheets and scripts")
+            .WithDescription("Filtered and sorted as the list is, and not in pages. A text that a spreadsheet would take for a formula begins with an apostrophe.")
+            .WithExamples()
+            .Produces<string>(StatusCodes.Status200OK, ExperimentsCsv.MediaType)
+            .Fails(400, 404);
         group.MapGet("/models/{id:guid}/experiments/summary", CountExperiments)
             .WithSummary("Counts a model's experiments by status, filtered as the list is")
             .WithExamples(response: """
@@ -53,6 +59,24 @@ internal static class ExperimentListEndpoints
         if (found is { Items.Count: 0 } && !await db.Models.AnyAsync(model => model.Id == id, cancellationToken))
             return Problems.NotFound("model", id);
         return found is null ? problem! : TypedResults.Ok(found);
+    }
+
+    private static async Task<Results<PushStreamHttpResult, ValidationProblem, ProblemHttpResult>> DownloadExperiments(
+        Guid id,
+        [AsParameters] ExperimentQuery query,
+        ExperimentsDbContext db,
+        [Words(typeof(ExperimentOrder)), Description("number (the default), " + Sorts)] string sort = "number",
+        [Description("asc (the default) or desc."), AllowedValues("asc", "desc", ErrorMessage = Orders)] string order = "asc",
+        CancellationToken cancellationToken = default)
+    {
+        if (ExperimentOrder.Find(sort, order == "desc", acrossModels: false) is not { } sorting)
+            return Problems.Invalid("sort", $"There is no order by {sort}; there are {string.Join(", ", ExperimentOrder.Names)}.");
+        var experiments = query.Apply(OfModels(db, [id]), out var problem);
+        if (problem is not null)
+            return problem;
+        if (!await db.Models.AnyAsync(model => model.Id == id, cancellationToken))
+            return Problems.NotFound("model", id);
+        return TypedResults.Stream(stream => ExperimentsCsv.WriteAsync(db, experiments, sorting, stream, cancellationToken), ExperimentsCsv.MediaType, "experiments.csv");
     }
 
     private static async Task<Results<Ok<Page<ExperimentResponse>>, ValidationProblem>> ListAllExperiments(

@@ -108,6 +108,9 @@ internal static class Calls
             .Bad(400, "studyId", "7", query: "studyId=7")
             .Bad(400, "filter", "layers >", query: "filter=layers>")
             .Bad(400, "search", "201 letters", query: $"search={Letters201}"),
+        new Call("GET /api/models/{id}/experiments.csv", Things.Model)
+            .Good(200, "the model, and what lists take", query: "sort=accuracy&order=desc&status=completed")
+            .Bad(400, "sort", "colour", query: "sort=colour"),
         new Call("GET /api/models/{id}/experiments/summary", Things.Model)
             .Good(200, "the model, and a filter", query: "filter=layers=2%20or%20steps<1000")
             .Bad(400, "status", "finished", query: "status=finished"),

@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using CsvHelper;
+using CsvHelper.Configuration;
+using Microsoft.EntityFrameworkCore;
+using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Data;
+using MlExperiments.Shared.Search;
+
+namespace MlExperiments.Api.Experiments;
+
+/// <summary>
+/// A list of experiments as CSV (RFC 4180), a line each, as it is read: never the whole list in memory. Texts that a spreadsheet would take
+/// for a formula begin with an apostrophe.
+/// </summary>
+internal static class ExperimentsCsv
+{
+    public const string MediaType = "text/csv";
+
+    private const int PageSize = 500;
+
+    private static readonly CsvConfiguration Format = new(CultureInfo.InvariantCulture) { NewLine = "\r\n", InjectionOptions = InjectionOptions.Escape };
+
+    private static readonly string[] Parameters = [.. ParameterDefinition.All.Keys.Where(name => name != ParameterDefinition.Epochs)];
+
+    private static readonly (string Name, Func<ExperimentResponse, object?> Of)[] Columns =
+    [
+        ("number", experiment => experiment.Number),
+        ("id", experiment => experiment.Id),
+        ("name", experiment => experiment.Name),
+        ("status", experiment => JsonNamingPolicy.CamelCase.ConvertName($"{experiment.Status}")),
+        ("step", experiment => experiment.Step),
+        ("accuracy", experiment => experiment.Accuracy),
+        ("bestAccuracy", experiment => experiment.BestAccuracy),
+        ("bestStep", experiment => experiment.BestStep),
+        ("testAccuracy", experiment => experiment.TestAccuracy),
+        ("loss", experiment => experiment.Loss),
+        ("meanSquaredError", experiment => experiment.MeanSquaredError),
+        ("diverged", experiment => experiment.Diverged ? "true" : "false"),
+        ("durationSeconds", experiment => experiment.DurationSeconds),
+        ("savedSeconds", experiment => experiment.SavedSeconds),
+        ("createdAt", experiment => Time(experiment.CreatedAt)),
+        ("startedAt", experiment => Time(experiment.StartedAt)),
+        ("finishedAt", experiment => Time(experiment.FinishedAt)),
+        ("worker", experiment => experiment.Worker),
+        ("error", experiment => experiment.Error),
+        ("studyId", experiment => experiment.StudyId),
+    ];
+
+    /// <summary>The columns: results, then every parameter.</summary>
+    public static IEnumerable<string> Header => Columns.Select(column => column.Name).Concat(Parameters);
+
+    public static async Task WriteAsync(
+        ExperimentsDbContext db, IQueryable<Experiment> experiments, ExperimentOrder order, Stream to, CancellationToken cancellationToken)
+    {
+        await using var text = new StreamWriter(to, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true);
+        await using var csv = new CsvWriter(text, Format);
+        foreach (var name in Header)
+            csv.WriteField(name);
+        ExperimentPosition? after = null;
+        while (true)
+        {
+            var page = await order.Apply(experiments, after).Take(PageSize).ToResponsesAsync(db, cancellationToken);
+            foreach (var experiment in page)
+            {
+                await csv.NextRecordAsync();
+                Write(csv, experiment);
+            }
+
+            await csv.FlushAsync();
+            if (page.Count < PageSize)
+                break;
+            after = order.PositionOf(page[^1]);
+        }
+
+        await csv.NextRecordAsync();
+    }
+
+    private static void Write(CsvWriter csv, ExperimentResponse experiment)
+    {
+        foreach (var (_, of) in Columns)
+            csv.WriteField(of(experiment));
+        var parameters = JsonSerializer.SerializeToElement(experiment.Parameters, ContractJson.Options);
+        foreach (var name in Parameters)
+            csv.WriteField(parameters.GetProperty(name).ToString());
+    }
+
+    private static string? Time(DateTimeOffset? time) => time?.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
+}
