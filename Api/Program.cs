@@ -18,7 +18,8 @@ try
     if (args is ["migrate", .. var settings])
         return await MigrateCommand.RunAsync(settings);
 
-    var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+    var document = args is ["openapi", var file] ? file : null;
+    var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = document is null ? args : OpenApiCommand.Settings, ContentRootPath = AppContext.BaseDirectory });
     builder.Logging
         .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => !isStarting && level >= LogLevel.Information)
         .AddFilter("Microsoft.AspNetCore.Server.Kestrel", level => !isStarting && level >= LogLevel.Warning);
@@ -43,7 +44,7 @@ try
 
     await using var app = builder.Build();
     app.Services.GetService<IStartupValidator>()?.Validate();
-    if (await StartUp.FindProblemAsync(app.Services) is { } problem)
+    if (document is null && await StartUp.FindProblemAsync(app.Services) is { } problem)
         return StartUp.Refuse(problem);
 
     app.UseSecurityHeaders();
@@ -57,6 +58,7 @@ try
     // Again: what the handlers throw becomes an answer before a key keeps it.
     app.UseProblems();
     app.UseOpenApi();
+    app.UseClientPage();
     app.MapHealth();
     app.MapModels();
     app.MapImages();
@@ -71,6 +73,11 @@ try
     app.MapPredictors();
     app.MapWorkers();
     app.MapJobDashboard();
+    if (document is not null)
+    {
+        await OpenApiCommand.WriteAsync(app, document);
+        return 0;
+    }
 
     await app.StartAsync();
     isStarting = false;

@@ -30,7 +30,7 @@ and runs the tests of all projects, or of those named (Api.Tests, Worker.Tests, 
 
   --filter EXPR   only the tests that match, for example --filter FullyQualifiedName~Sampler
   --long          also those that take minutes
-  --no-node       without those that need Node.js: the Postman collection, and the check of the OpenAPI document
+  --no-node       without those that need Node.js: the page, the Postman collection, and the check of the OpenAPI document
   --help          this text
 END
 }
@@ -72,7 +72,11 @@ read_arguments() {
 
 # Whether any of the projects runs Node.js tools.
 needs_node() {
-  [[ -z ${MLEXPERIMENTS_WITHOUT_NODE:-} && " ${PROJECTS[*]} " == *' EndToEnd.Tests '* ]]
+  [[ -z ${MLEXPERIMENTS_WITHOUT_NODE:-} && " ${PROJECTS[*]} " =~ ' '(EndToEnd|Page).Tests' ' ]]
+}
+
+needs_page() {
+  [[ -z ${MLEXPERIMENTS_WITHOUT_NODE:-} && " ${PROJECTS[*]} " == *' Page.Tests '* ]]
 }
 
 # What only tests need; node and npm may have come from elsewhere than Debian.
@@ -80,6 +84,9 @@ need_test_packages() {
   local packages=(jq)
   if needs_node && ! command -v npm >/dev/null; then
     packages+=(nodejs npm)
+  fi
+  if needs_page; then
+    packages+=(chromium)
   fi
   need_packages "${packages[@]}"
 }
@@ -118,6 +125,43 @@ check_scripts() {
     say "Failed: shellcheck found something (see above)"
     FAILED=$((FAILED + 1))
   fi
+}
+
+# count_check WHAT COMMAND...: one more test, which the command is.
+count_check() {
+  local what=$1
+  shift
+  if run_quietly "$WORK/page.log" "$@"; then
+    PASSED=$((PASSED + 1))
+  else
+    say "Failed: $what (see above)"
+    FAILED=$((FAILED + 1))
+  fi
+}
+
+# The page's own checks: types that fit the service's description, lint, and the tests of what is pure.
+check_page() {
+  local folder=$ROOT/Api/ClientApp started=$SECONDS before=$((PASSED + FAILED)) passed=0 failed=0
+  if [[ ! -f $ROOT/Api/wwwroot/index.html ]]; then
+    say "Failed: the page wasn't built; $folder needs Node.js 18 or later, and npm ci that succeeds"
+    FAILED=$((FAILED + 1))
+    return
+  fi
+  dotnet "$ROOT/Api/bin/Debug/net10.0/MlExperiments.Api.dll" openapi "$folder/src/api/openapi.json"
+  run_quietly "$WORK/page.log" npm run --silent --prefix "$folder" api || fail "The page's types couldn't be made (see above)."
+  count_check "the page's types" npm run --silent --prefix "$folder" check
+  count_check "the page's lint" npm run --silent --prefix "$folder" lint
+  run_quietly "$WORK/page.log" npm run --silent --prefix "$folder" test -- --reporter=default --reporter=json --outputFile.json="$WORK/page.json" || true
+  if [[ -s $WORK/page.json ]]; then
+    passed=$(jq .numPassedTests "$WORK/page.json")
+    failed=$(jq '.numFailedTests + ([.testResults[] | select(.status == "failed" and (.assertionResults | length) == 0)] | length)' "$WORK/page.json")
+  fi
+  if ((passed + failed == 0)); then
+    failed=1
+  fi
+  PASSED=$((PASSED + passed))
+  FAILED=$((FAILED + failed))
+  say "Page: $((PASSED + FAILED - before)) checks in $((SECONDS - started)) s"
 }
 
 start_database() {
@@ -225,6 +269,9 @@ main() {
     install_node_tools
   fi
   build
+  if needs_page && [[ -z $FILTER ]]; then
+    check_page
+  fi
   start_database
   mkdir "$WORK/tmp" "$WORK/results"
   export TMPDIR=$WORK/tmp MLEXPERIMENTS_TESTS=$WORK

@@ -104,8 +104,6 @@ internal static class OpenApi
             options.DisplayOperationId();
             options.EnableTryItOutByDefault();
         });
-        // The service's front door, for whoever types in nothing but the address.
-        app.MapGet("/", () => TypedResults.Redirect("/swagger")).ExcludeFromDescription();
     }
 
     private static MethodInfo? Handler(ApiDescription description) =>

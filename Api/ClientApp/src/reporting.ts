@@ -1,0 +1,14 @@
+import { useToast } from 'primevue/usetoast'
+import { ApiError } from '@/api/client'
+
+/** Says what happened where no field is to blame. */
+export function useReporting(): { failed: (error: unknown) => void; done: (words: string) => void } {
+  const toast = useToast()
+  return {
+    failed(error) {
+      if (!(error instanceof ApiError)) throw error
+      toast.add({ severity: 'error', summary: error.message, detail: Object.values(error.fields).filter((words) => words !== error.message).join(' '), life: 10_000 })
+    },
+    done: (words) => toast.add({ severity: 'success', summary: words, life: 3_000 }),
+  }
+}
