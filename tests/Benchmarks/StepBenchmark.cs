@@ -27,7 +27,6 @@ internal static class StepBenchmark
 
     private static int Run(int[] layers, int rounds, int steps, string python, bool sameAllocator)
     {
-        // A warm line of output ahead of the table would be waited for in vain; the table grows by a row per network.
         Console.WriteLine("Milliseconds a step, medians; the processor's time in brackets, which other programs' load moves less.");
         Console.WriteLine();
         Console.WriteLine("| layers | ours | PyTorch | ratio | of its median round |");
@@ -71,7 +70,12 @@ internal static class StepBenchmark
             start.Environment["OMP_NUM_THREADS"] = "1";
             start.Environment["OPENBLAS_NUM_THREADS"] = "1";
             // As workers start trainers.
-            if (allocator && FindAllocator() is { } path) start.Environment["LD_PRELOAD"] = path;
+            if (allocator && FindAllocator() is { } path)
+            {
+                start.Environment["LD_PRELOAD"] = path;
+                start.Environment["MIMALLOC_DECOMMIT_DELAY"] = "1000";
+            }
+
             _process = Process.Start(start)!;
         }
 
