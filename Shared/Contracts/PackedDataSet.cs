@@ -8,8 +8,8 @@ public readonly record struct PackedSplit(int First, int Count);
 
 /// <summary>
 /// A data set as training reads it: a safetensors file with <c>images</c>, uint8 <c>[n, h, w, c]</c>, and <c>labels</c>,
-/// int32 <c>[n]</c> (positions in <see cref="Classes"/>), the rows ordered train, validation, test. Images stay in the file's memory
-/// map; labels are held. Safe for several threads.
+/// int32 <c>[n]</c> (positions in <see cref="Classes"/>), the rows ordered train, validation, test. Images stay in the file, and
+/// so in the system's cache; labels are held. Safe for several threads.
 /// </summary>
 public sealed class PackedDataSet : IDisposable
 {
@@ -88,7 +88,13 @@ public sealed class PackedDataSet : IDisposable
     public void Gather(ReadOnlySpan<int> rows, Span<byte> destination)
     {
         var size = Shape.Size;
-        for (var i = 0; i < rows.Length; i++) _file.Read(_images, (long)rows[i] * size, destination.Slice(i * size, size));
+        for (int i = 0, count; i < rows.Length; i += count)
+        {
+            // Rows that follow each other, as when a split is measured, are read at once.
+            count = 1;
+            while (i + count < rows.Length && rows[i + count] == rows[i] + count) count++;
+            _file.Read(_images, (long)rows[i] * size, destination.Slice(i * size, count * size));
+        }
     }
 
     public void Dispose() => _file.Dispose();

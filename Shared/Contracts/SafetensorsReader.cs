@@ -1,44 +1,41 @@
-using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
 
 namespace MlExperiments.Shared.Contracts;
 
 /// <summary>
-/// A safetensors file in a memory map: opening reads the header only, tensors are copied out in the pieces that are asked
-/// for. Safe for several threads.
+/// A safetensors file: opening reads the header only, tensors are copied out in the pieces that are asked for. It isn't mapped, since what
+/// is read would count as the process's memory, and a file cut short meanwhile would end the process. Safe for several threads.
 /// </summary>
 public sealed class SafetensorsReader : IDisposable
 {
-    private readonly MemoryMappedFile? _map;
-    private readonly MemoryMappedViewAccessor? _view;
+    private readonly SafeFileHandle _file;
     private readonly Dictionary<string, SafetensorsTensor> _byName;
     private readonly string _path;
     private readonly long _payloadStart;
     private readonly long _payloadLength;
 
-    private SafetensorsReader(string path, FileStream file)
+    private SafetensorsReader(string path, SafeFileHandle file)
     {
         _path = path;
-        if (file.Length < 8) throw new InvalidDataException("The file is shorter than its first word.");
+        _file = file;
+        var length = RandomAccess.GetLength(file);
+        if (length < 8) throw new InvalidDataException("The file is shorter than its first word.");
         Span<byte> word = stackalloc byte[8];
-        file.ReadExactly(word);
+        ReadExactly(word, 0);
         var headerLength = BitConverter.ToInt64(word);
-        if (headerLength is < 2 or > Safetensors.MaxHeaderLength || headerLength > file.Length - 8)
-            throw new InvalidDataException($"The header's length, {headerLength}, doesn't fit the file's, {file.Length}.");
+        if (headerLength is < 2 or > Safetensors.MaxHeaderLength || headerLength > length - 8)
+            throw new InvalidDataException($"The header's length, {headerLength}, doesn't fit the file's, {length}.");
 
         var json = new byte[headerLength];
-        file.ReadExactly(json);
+        ReadExactly(json, 8);
         _payloadStart = 8 + headerLength;
-        _payloadLength = file.Length - _payloadStart;
+        _payloadLength = length - _payloadStart;
         var header = SafetensorsHeader.Parse(json, _payloadLength);
         Metadata = header.Metadata;
         Tensors = header.Tensors;
         _byName = header.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
-        if (_payloadLength == 0) return;
-
-        _map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-        _view = _map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
     }
 
     /// <summary>In the order of their bytes.</summary>
@@ -50,15 +47,16 @@ public sealed class SafetensorsReader : IDisposable
     /// <exception cref="IOException">The file can't be read.</exception>
     public static SafetensorsReader Open(string path)
     {
-        // The map keeps the file's content reachable after the handle is closed.
-        using var file = File.OpenRead(path);
+        var file = File.OpenHandle(path);
         try
         {
             return new(path, file);
         }
-        catch (InvalidDataException error)
+        catch (Exception error)
         {
-            throw new InvalidDataException($"{path}: {error.Message}", error);
+            file.Dispose();
+            if (error is InvalidDataException) throw new InvalidDataException($"{path}: {error.Message}", error);
+            throw;
         }
     }
 
@@ -114,15 +112,18 @@ public sealed class SafetensorsReader : IDisposable
             throw new InvalidDataException($"{_path}: The tensors don't have the checksum that the file was written with; it was altered or torn.");
     }
 
-    public void Dispose()
-    {
-        _view?.Dispose();
-        _map?.Dispose();
-    }
+    public void Dispose() => _file.Dispose();
 
-    private void ReadPayload(long offset, Span<byte> destination)
+    private void ReadPayload(long offset, Span<byte> destination) => ReadExactly(destination, _payloadStart + offset);
+
+    private void ReadExactly(Span<byte> destination, long offset)
     {
-        if (destination.IsEmpty) return;
-        _view!.SafeMemoryMappedViewHandle.ReadSpan((ulong)(_view.PointerOffset + _payloadStart + offset), destination);
+        while (!destination.IsEmpty)
+        {
+            var count = RandomAccess.Read(_file, destination, offset);
+            if (count == 0) throw new InvalidDataException($"{_path}: The file was cut short while it was read.");
+            destination = destination[count..];
+            offset += count;
+        }
     }
 }

@@ -19,16 +19,16 @@ internal static class Evaluation
     /// <summary>Images of the fixed subset that the curves are measured on.</summary>
     public const int SubsetSize = 1000;
 
-    // Pixels per pass: 256 images of 28 x 28. Larger inputs come in smaller batches, so that memory stays in bounds; the
-    // size depends on nothing else, since sums may round differently in other batches.
-    private const int PixelsPerBatch = 256 * 28 * 28;
+    // Pixels per pass: 64 images of 28 x 28, which is as fast as 256 and takes no more memory than a step. Larger inputs come in smaller
+    // batches, so that memory stays in bounds; the size depends on nothing else, since sums may round differently in other batches.
+    private const int PixelsPerBatch = 64 * 28 * 28;
 
     /// <summary>At most 1,000 validation rows: the same for every training on a data set, so that their curves compare.</summary>
     public static int[] Subset(PackedDataSet data)
     {
         var order = Seeds.Permutation(data.Validation.Count, 0, Purpose.EvaluationSubset, 0);
         var rows = order.Take(SubsetSize).Select(place => data.Validation.First + place).ToArray();
-        Array.Sort(rows); // reads the memory map forwards
+        Array.Sort(rows); // reads the file forwards
         return rows;
     }
 

@@ -22,7 +22,12 @@ public sealed class TrainerProgram(IOptions<WorkerOptions> options)
         program.Environment["DOTNET_EnableDiagnostics"] = "0";
         // glibc gives large tensors back to the system after every step and fragments; mimalloc keeps them.
         if (FindAllocator() is { } allocator)
+        {
             program.Environment["LD_PRELOAD"] = allocator;
+            // Milliseconds until it gives pages back: by its own 25 some steps would fault theirs in again.
+            program.Environment["MIMALLOC_DECOMMIT_DELAY"] = "1000";
+        }
+
         return program;
     }
 

@@ -46,6 +46,15 @@ public sealed class SafetensorsTests
     }
 
     [Test]
+    public void Read_OfAFileThatWasCutShortMeanwhile_IsRefused()
+    {
+        Write(1);
+        using var reader = SafetensorsReader.Open(Path);
+        using (var file = new FileStream(Path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) file.SetLength(file.Length - 1);
+        Assert.That(() => reader.ComputeChecksum(), Throws.TypeOf<InvalidDataException>().With.Message.Contains("cut short"));
+    }
+
+    [Test]
     public void File_WithoutCommit_LeavesNothing()
     {
         using (var writer = new SafetensorsWriter(Path, [new("a", SafetensorsType.U8, [1])], new Dictionary<string, string>()))

@@ -133,9 +133,9 @@ public sealed class DeterminismTests
     private RecordingHost Train(TrajectoryParameters parameters, int[] milestones, string? _checkpoint = null) =>
         Runs.Train(parameters, _dataSet, _digits.NewFolder(), milestones, _checkpoint);
 
-    // Boundaries lie before each step and before each batch that is evaluated: here, one batch a point.
+    // Boundaries lie before each step and before each batch that is evaluated: here, two batches a point.
     private static RecordingHost StopAtStep(int step) => new()
     {
-        OnAttend = (control, boundary) => control.StopRequested |= boundary >= step + ((step - 1) / 50),
+        OnAttend = (control, boundary) => control.StopRequested |= boundary >= step + (2 * ((step - 1) / 50)),
     };
 }

@@ -1,0 +1,107 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+
+namespace MlExperiments.Benchmarks;
+
+/// <summary>
+/// <c>step</c>: one training step of ours against the same network in PyTorch (train.py), each in a process of its own with one thread;
+/// Adam, batch 64, 28 x 28 x 1, dropout 0. Rounds alternate, so that a machine that is busy for a while is so for both.
+/// </summary>
+internal static class StepBenchmark
+{
+    private const int WarmUpSteps = 30;
+
+    public static Command CreateCommand()
+    {
+        var layers = new Option<int[]>("--layers") { Description = "Which networks", DefaultValueFactory = _ => [1, 2, 4], AllowMultipleArgumentsPerToken = true };
+        var rounds = new Option<int>("--rounds") { Description = "How often each side has its turn", DefaultValueFactory = _ => 10 };
+        var steps = new Option<int>("--steps") { Description = "Steps a turn", DefaultValueFactory = _ => 20 };
+        var python = new Option<string>("--python") { Description = "A Python that has torch", DefaultValueFactory = _ => "/usr/bin/python3" };
+        var sameAllocator = new Option<bool>("--same-allocator") { Description = "Give mimalloc, which our trainers run with, to PyTorch too" };
+        var command = new Command("step", "One training step against PyTorch's, at one thread") { layers, rounds, steps, python, sameAllocator };
+        command.SetAction(result => Run(
+            result.GetValue(layers)!, result.GetValue(rounds), result.GetValue(steps), result.GetValue(python)!, result.GetValue(sameAllocator)));
+        return command;
+    }
+
+    private static int Run(int[] layers, int rounds, int steps, string python, bool sameAllocator)
+    {
+        Console.WriteLine("Milliseconds a step, medians; the processor's time in brackets, which other programs' load moves less.");
+        Console.WriteLine();
+        Console.WriteLine("| layers | ours | PyTorch | ratio | of its median round |");
+        Console.WriteLine("|---|---|---|---|---|");
+        foreach (var count in layers)
+        {
+            using var ours = new Side(Environment.ProcessPath!, ["steps", $"{count}"], allocator: true);
+            using var theirs = new Side(python, [Path.Combine(AppContext.BaseDirectory, "steps.py"), $"{count}"], sameAllocator);
+            ours.Take(WarmUpSteps);
+            theirs.Take(WarmUpSteps);
+            var turns = Enumerable.Range(0, rounds).Select(_ => (Ours: ours.Take(steps), Theirs: theirs.Take(steps))).ToList();
+
+            var (a, b) = (turns.SelectMany(turn => turn.Ours).ToList(), turns.SelectMany(turn => turn.Theirs).ToList());
+            var (wall, cpu) = (Median(a, time => time.Wall) / Median(b, time => time.Wall), Median(a, time => time.Cpu) / Median(b, time => time.Cpu));
+            var round = Median(turns, turn => Median(turn.Ours, time => time.Wall) / Median(turn.Theirs, time => time.Wall));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {count} | {Describe(a)} | {Describe(b)} | {wall:F2} ({cpu:F2}) | {round:F2} |"));
+        }
+
+        return 0;
+    }
+
+    private static string Describe(List<Time> times) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Median(times, time => time.Wall):F1} ({Median(times, time => time.Cpu):F1})");
+
+    private static double Median<T>(IReadOnlyList<T> items, Func<T, double> value)
+    {
+        var sorted = items.Select(value).Order().ToList();
+        return (sorted[(sorted.Count - 1) / 2] + sorted[sorted.Count / 2]) / 2;
+    }
+
+    private readonly record struct Time(double Wall, double Cpu);
+
+    /// <summary>One side's process; it ends with its input.</summary>
+    private sealed class Side : IDisposable
+    {
+        private readonly Process _process;
+
+        public Side(string program, string[] arguments, bool allocator)
+        {
+            var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true };
+            start.Environment["OMP_NUM_THREADS"] = "1";
+            start.Environment["OPENBLAS_NUM_THREADS"] = "1";
+            // As workers start trainers.
+            if (allocator && FindAllocator() is { } path)
+            {
+                start.Environment["LD_PRELOAD"] = path;
+                start.Environment["MIMALLOC_DECOMMIT_DELAY"] = "1000";
+            }
+
+            _process = Process.Start(start)!;
+        }
+
+        public IReadOnlyList<Time> Take(int steps)
+        {
+            _process.StandardInput.WriteLine(steps);
+            _process.StandardInput.Flush();
+            var line = _process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"{_process.StartInfo.FileName} ended early (see above).");
+            return [.. line.Split(' ').Select(Parse)];
+        }
+
+        public void Dispose()
+        {
+            _process.StandardInput.Close();
+            _process.WaitForExit();
+            _process.Dispose();
+        }
+
+        private static Time Parse(string text)
+        {
+            var parts = text.Split(':').Select(part => double.Parse(part, CultureInfo.InvariantCulture)).ToArray();
+            return new(parts[0], parts[1]);
+        }
+
+        private static string? FindAllocator() =>
+            Directory.EnumerateDirectories("/usr/lib", "*-linux-gnu").SelectMany(folder => Directory.EnumerateFiles(folder, "libmimalloc.so.*"))
+                .Order(StringComparer.Ordinal).FirstOrDefault();
+    }
+}
