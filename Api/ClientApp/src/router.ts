@@ -7,6 +7,8 @@ export const router = createRouter({
     { path: '/', redirect: '/models' },
     { path: '/models', name: 'models', component: () => import('./pages/ModelsPage.vue'), meta: { title: 'Models' } },
     { path: '/models/:id', name: 'model', props: true, component: () => import('./pages/ModelPage.vue'), meta: { title: 'Model' } },
+    { path: '/models/:id/new', name: 'new-study', props: true, component: () => import('./pages/NewStudyPage.vue'), meta: { title: 'New study' } },
+    { path: '/experiments/:id', name: 'experiment', props: true, component: () => import('./pages/ExperimentPage.vue'), meta: { title: 'Experiment' } },
     { path: '/workers', name: 'workers', component: () => import('./pages/WorkersPage.vue'), meta: { title: 'Workers' } },
     { path: '/:path(.*)*', name: 'nowhere', component: () => import('./pages/NowherePage.vue'), meta: { title: 'Not found' } },
   ],

@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest'
+import { errorOf, toRequest, usualDimensions } from './space'
+
+describe('toRequest', () => {
+  it('writes the default 27 as they are', () => {
+    expect(toRequest(usualDimensions())).toEqual({
+      space: { learningRate: [0.001, 0.01, 0.1], layers: [1, 2, 4], steps: [1000, 2000, 4000] },
+      fixed: {},
+    })
+  })
+
+  it('writes fixed values, texts and ranges, and leaves what is no number to the service', () => {
+    const dimensions = usualDimensions().map((dimension) => {
+      if (dimension.name === 'learningRate') return { ...dimension, mode: 'range' as const, min: '1e-4', max: '0.1', count: '4' }
+      if (dimension.name === 'layers') return { ...dimension, mode: 'fixed' as const, values: ' 2 ' }
+      if (dimension.name === 'optimizer') return { ...dimension, mode: 'choices' as const, values: 'adam; sgd' }
+      return dimension.name === 'steps' ? { ...dimension, values: '100 many' } : dimension
+    })
+    expect(toRequest(dimensions)).toEqual({
+      space: { learningRate: { min: 0.0001, max: 0.1, scale: 'log', count: 4 }, steps: [100, 'many'], optimizer: ['adam', 'sgd'] },
+      fixed: { layers: 2 },
+    })
+  })
+})
+
+describe('errorOf', () => {
+  it('finds what is said of a parameter and not of another', () => {
+    const fields = { 'space.steps[1]': 'steps is a whole number.', 'fixed.layers': 'layers is 1 to 8.', replicates: 'replicates is 1 to 100.' }
+    expect(errorOf(fields, 'steps')).toBe('steps is a whole number.')
+    expect(errorOf(fields, 'layers')).toBe('layers is 1 to 8.')
+    expect(errorOf(fields, 'step')).toBe('')
+  })
+})

@@ -1,0 +1,73 @@
+import type { Schemas } from '@/api/client'
+
+export type Mode = 'default' | 'fixed' | 'choices' | 'range'
+
+/** One hyper-parameter as it is being written: texts, as they stand in the fields. */
+export interface Dimension {
+  name: string
+  mode: Mode
+  values: string
+  min: string
+  max: string
+  count: string
+  scale: 'linear' | 'log'
+}
+
+export interface Parameter {
+  name: string
+  words: string
+  /** What it is without a word about it; '' where it has to be given. */
+  usual: string
+  isText?: boolean
+}
+
+export const parameters: Parameter[] = [
+  { name: 'learningRate', words: 'Learning rate', usual: '' },
+  { name: 'layers', words: 'Layers', usual: '' },
+  { name: 'steps', words: 'Steps', usual: '' },
+  { name: 'batchSize', words: 'Batch size', usual: '64' },
+  { name: 'optimizer', words: 'Optimizer', usual: 'adam', isText: true },
+  { name: 'momentum', words: 'Momentum', usual: '0' },
+  { name: 'weightDecay', words: 'Weight decay', usual: '0' },
+  { name: 'dropout', words: 'Dropout', usual: '0.5' },
+  { name: 'filters', words: 'Filters', usual: '32' },
+  { name: 'kernelSize', words: 'Kernel size', usual: '3' },
+  { name: 'denseUnits', words: 'Dense units', usual: '128' },
+  { name: 'seed', words: 'Seed', usual: '0' },
+]
+
+const usualSpace: Record<string, string> = { learningRate: '0.001, 0.01, 0.1', layers: '1, 2, 4', steps: '1000, 2000, 4000' }
+
+/** The default 27. */
+export const usualDimensions = (): Dimension[] =>
+  parameters.map(({ name, usual }) => ({
+    name,
+    mode: name in usualSpace ? 'choices' : 'default',
+    values: usualSpace[name] ?? usual,
+    min: '',
+    max: '',
+    count: '5',
+    scale: name === 'learningRate' || name === 'weightDecay' ? 'log' : 'linear',
+  }))
+
+/** A number where it reads as one: what is wrong with the rest, the service says. */
+const value = (text: string): number | string => (text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text.trim())
+
+/** What is written, as the service takes it. */
+export function toRequest(dimensions: readonly Dimension[]): Pick<Schemas['GenerateRequest'], 'space' | 'fixed'> {
+  const space: Record<string, unknown> = {}
+  const fixed: Record<string, unknown> = {}
+  for (const { name, mode, values, min, max, count, scale } of dimensions) {
+    if (mode === 'fixed') fixed[name] = value(values)
+    if (mode === 'choices') space[name] = values.split(/[,;\s]+/).filter((text) => text !== '').map(value)
+    if (mode === 'range') space[name] = { min: value(min), max: value(max), scale, count: value(count) }
+  }
+  return { space, fixed } as Pick<Schemas['GenerateRequest'], 'space' | 'fixed'>
+}
+
+/** The words about one parameter, from errors by field: `space.steps[2]`, `fixed.steps`, `space.steps.max`. */
+export const errorOf = (fields: Readonly<Record<string, string>>, name: string): string =>
+  Object.entries(fields)
+    .filter(([field]) => new RegExp(`^(space|fixed)\\.${name}(\\b|$)`).test(field))
+    .map(([, words]) => words)
+    .join(' ')
