@@ -23,9 +23,9 @@ internal static class GenerationPreview
         var hash = prepared.Manifest.Hash;
         var wanted = prepared.Parameters.ToDictionary(parameters => Fingerprint.OfExperiment(modelId, hash, parameters));
         var fingerprints = wanted.Keys.ToArray();
-        var existing = request.Force
+        HashSet<string> existing = request.Force
             ? []
-            : await db.Experiments.Where(experiment => fingerprints.Contains(experiment.Fingerprint)).Select(experiment => experiment.Fingerprint).ToListAsync(cancellationToken);
+            : await db.Experiments.Where(experiment => fingerprints.Contains(experiment.Fingerprint)).Select(experiment => experiment.Fingerprint).ToHashSetAsync(cancellationToken);
 
         var trainings = wanted.Where(entry => !existing.Contains(entry.Key))
             .GroupBy(entry => Fingerprint.OfTrajectory(modelId, hash, entry.Value.WithoutSteps()), entry => entry.Value)
