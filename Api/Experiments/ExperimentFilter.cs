@@ -93,7 +93,7 @@ internal sealed partial class ExperimentFilter
         if (_next >= _tokens.Count || _tokens[_next].IsQuoted || ExperimentColumns.Find(_tokens[_next].Text) is not { } column)
             throw Unexpected($"a column ({string.Join(", ", ExperimentColumns.Names)})");
         var name = _tokens[_next++].Text;
-        var key = new Replace(column.Parameters[0], _experiment).Visit(column.Body);
+        var key = new ParameterReplacement(column.Parameters[0], _experiment).Visit(column.Body);
         if (TakeWord("is"))
         {
             var isNot = TakeWord("not");
@@ -210,10 +210,5 @@ internal sealed partial class ExperimentFilter
         public double? Number => value as double?;
         public string? Word => value as string;
         public DateTimeOffset? Time => value as DateTimeOffset?;
-    }
-
-    private sealed class Replace(ParameterExpression from, ParameterExpression to) : ExpressionVisitor
-    {
-        protected override Expression VisitParameter(ParameterExpression node) => node == from ? to : base.VisitParameter(node);
     }
 }

@@ -76,7 +76,7 @@ internal sealed class ExperimentOrder
         if (after is not null)
         {
             var follows = Follows(after);
-            var later = new Replace(follows.Parameters[0], experiment).Visit(follows.Body);
+            var later = new ParameterReplacement(follows.Parameters[0], experiment).Visit(follows.Body);
             // Read off an object, so that the query takes it as a parameter.
             var from = Expression.Property(Expression.Constant(new Box<TKey>(value!)), nameof(Box<>.Value));
             var beyond = (isNull, value) switch
@@ -126,9 +126,4 @@ internal sealed class ExperimentOrder
     }
 
     private sealed record Box<T>(T Value);
-
-    private sealed class Replace(ParameterExpression from, ParameterExpression to) : ExpressionVisitor
-    {
-        protected override Expression VisitParameter(ParameterExpression node) => node == from ? to : base.VisitParameter(node);
-    }
 }
