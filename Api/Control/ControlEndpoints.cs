@@ -56,7 +56,7 @@ internal static class ControlEndpoints
         }
 
         experiments.MapPatch("/{id:guid}", UpdateExperiment)
-            .WithSummary("Changes an experiment: its name, priority or start, and parameters even while it trains")
+            .WithSummary("Changes an experiment: its name, tags, notes, priority or start, and parameters even while it trains")
             .WithDescription(
                 "Before the first step every parameter may change. Later the learning rate may, from the next step boundary on: the experiment then goes on, on a " +
                 "trajectory of its own, with everything it has learned; parameters.learningRateChanges keeps from which step which rate held. steps may change to any that is still to come. " +
@@ -94,6 +94,13 @@ internal static class ControlEndpoints
             selection = selection.Where(experiment => experiment.StudyId == studyId);
         if (request.Where?.Status is { } statuses)
             selection = selection.Where(experiment => statuses.Contains(experiment.Status));
+        if (request.Where is { } where)
+        {
+            selection = new ExperimentQuery { Search = where.Search, Filter = where.Filter }.Apply(selection, out var problem, "where.");
+            if (problem is not null)
+                return problem;
+        }
+
         return TypedResults.Ok(await ApplyAsync(action, selection, request.Ids ?? [], db, queue, cancellationToken));
     }
 
@@ -128,14 +135,17 @@ internal static class ControlEndpoints
         TimeProvider clock,
         CancellationToken cancellationToken)
     {
-        if (request is { Name: null, Priority: null, StartAt: null, Parameters: null })
-            return Problems.Invalid("name", "Give what is to change: name, priority, startAt or parameters.");
+        if (request is { Name: null, Tags: null, Notes: null, Priority: null, StartAt: null, Parameters: null })
+            return Problems.Invalid("name", "Give what is to change: name, tags, notes, priority, startAt or parameters.");
         if (request.StartAt > clock.GetUtcNow().AddYears(10))
             return Problems.Invalid("startAt", "startAt is up to ten years ahead.");
-        var name = request.Name is { } given ? await Texts.NormalizeAsync(database, given.Trim(), cancellationToken) : null;
-        if (name is not null && Texts.Problem(name, Experiment.MaxNameLength) is { } problem)
-            return Problems.Invalid("name", $"A name has {problem}.");
-        var update = new ExperimentUpdate(name, request.Priority, request.StartAt, request.Parameters ?? []);
+        var annotations = new Annotations(database);
+        var name = request.Name is null ? null : await annotations.NameAsync(request.Name, cancellationToken);
+        var tags = request.Tags is null ? null : await annotations.TagsAsync(request.Tags, cancellationToken);
+        var notes = request.Notes is null ? null : await annotations.NotesAsync(request.Notes, cancellationToken) ?? "";
+        if (annotations.Errors.Count > 0)
+            return Problems.Invalid(annotations.Errors);
+        var update = new ExperimentUpdate(name, tags, notes, request.Priority, request.StartAt, request.Parameters ?? []);
         return await new ExperimentUpdates(db, queue).ApplyAsync(id, update, cancellationToken) switch
         {
             UpdateRefusal.Gone => Problems.NotFound("experiment", id),

@@ -9,7 +9,8 @@ using MlExperiments.Shared.Search;
 namespace MlExperiments.Api.Control;
 
 /// <param name="Parameters">As they came; empty where none is to change.</param>
-internal sealed record ExperimentUpdate(string? Name, int? Priority, DateTimeOffset? StartAt, IReadOnlyDictionary<string, JsonElement> Parameters);
+/// <param name="Notes">Empty to remove them.</param>
+internal sealed record ExperimentUpdate(string? Name, string[]? Tags, string? Notes, int? Priority, DateTimeOffset? StartAt, IReadOnlyDictionary<string, JsonElement> Parameters);
 
 /// <summary>Why an experiment was not updated.</summary>
 internal abstract record UpdateRefusal
@@ -42,6 +43,10 @@ internal sealed class ExperimentUpdates(ExperimentsDbContext db, IJobQueue queue
             {
                 if (update.Name is not null)
                     set.SetProperty(row => row.Name, update.Name);
+                if (update.Tags is not null)
+                    set.SetProperty(row => row.Tags, update.Tags);
+                if (update.Notes is not null)
+                    set.SetProperty(row => row.Notes, update.Notes.Length == 0 ? null : update.Notes);
                 if (update.Priority is { } priority)
                     set.SetProperty(row => row.Priority, priority);
                 if (update.StartAt is { } startAt)

@@ -11,6 +11,7 @@ internal static class ExperimentColumns
     {
         ("number", Key(experiment => experiment.Number)),
         ("name", Key(experiment => experiment.Name)),
+        ("tags", Key(experiment => experiment.Tags.Length == 0 ? null : string.Join(", ", experiment.Tags))),
         // In the order of an experiment's life, not of the alphabet.
         ("status", Key(experiment =>
             (double?)(experiment.Status == ExperimentStatus.Draft ? 0 : experiment.Status == ExperimentStatus.Queued ? 1

@@ -10,10 +10,12 @@ namespace MlExperiments.Api.Experiments;
 /// <summary>Lists experiments, of one model and across models.</summary>
 internal static class ExperimentListEndpoints
 {
+    private const int MaxOffset = 10_000_000;
+
     private const string Orders = "order is asc or desc.";
 
     private const string Sorts =
-        "name, status, accuracy, testAccuracy, loss, meanSquaredError, durationSeconds, savedSeconds, createdAt, startedAt, finishedAt, priority, worker, error, " +
+        "name, tags, status, accuracy, testAccuracy, loss, meanSquaredError, durationSeconds, savedSeconds, createdAt, startedAt, finishedAt, priority, worker, error, " +
         "or the name of a parameter. Experiments without a value come last.";
 
     private const string Example = "{\"items\": [{" + ExperimentsEndpoints.CompletedExample + "}], \"nextCursor\": null}";
@@ -23,7 +25,9 @@ internal static class ExperimentListEndpoints
         var group = routes.MapGroup("/api").WithTags("Experiments");
         group.MapGet("/models/{id:guid}/experiments", ListExperiments)
             .WithSummary("Lists a model's experiments, filtered, and sorted by a result or a parameter")
-            .WithDescription("Experiments that are equal in the order come by number. A cursor goes with its filters and its order.")
+            .WithDescription(
+                "Experiments that are equal in the order come by number. A cursor goes with its filters and its order, and shifts nothing when experiments come and go; " +
+                "offset jumps to any place of the list as it is at the moment.")
             .WithExamples(response: Example)
             .Fails(400, 404);
         group.MapGet("/models/{id:guid}/experiments.csv", DownloadExperiments)
@@ -53,9 +57,12 @@ internal static class ExperimentListEndpoints
         ExperimentsDbContext db,
         [Words(typeof(ExperimentOrder)), Description("number (the default), " + Sorts)] string sort = "number",
         [Description("asc (the default) or desc."), AllowedValues("asc", "desc", ErrorMessage = Orders)] string order = "asc",
+        [Description("How many experiments to leave out before the first, 0 to 10,000,000; without a cursor."), Range(0, MaxOffset, ErrorMessage = "offset is 0 to 10000000.")] int offset = 0,
         CancellationToken cancellationToken = default)
     {
-        var (found, problem) = await ListAsync(db, page, new([id], query, sort, order, AcrossModels: false), cancellationToken);
+        if (offset > 0 && !string.IsNullOrEmpty(page.Cursor))
+            return Problems.Invalid("offset", "A cursor has its place already: give offset or cursor.");
+        var (found, problem) = await ListAsync(db, page, new([id], query, sort, order, AcrossModels: false, offset), cancellationToken);
         if (found is { Items.Count: 0 } && !await db.Models.AnyAsync(model => model.Id == id, cancellationToken))
             return Problems.NotFound("model", id);
         return found is null ? problem! : TypedResults.Ok(found);
@@ -104,14 +111,14 @@ internal static class ExperimentListEndpoints
     private static async Task<(Page<ExperimentResponse>? Page, ValidationProblem? Problem)> ListAsync(
         ExperimentsDbContext db, PageQuery page, Selection selection, CancellationToken cancellationToken)
     {
-        var (models, query, sort, order, acrossModels) = selection;
+        var (models, query, sort, order, acrossModels, offset) = selection;
         if (ExperimentOrder.Find(sort, order == "desc", acrossModels) is not { } sorting)
             return (null, Problems.Invalid("sort", $"There is no order by {sort}; there are {string.Join(", ", ExperimentOrder.Names)}."));
         var experiments = query.Apply(OfModels(db, models), out var problem);
         var list = $"experiments {acrossModels} {string.Join(' ', models ?? [])} {sort} {order} {query.Key}";
         if (problem is not null || !Cursor.TryDecode<ExperimentPosition>(page, list, out var after, out problem))
             return (null, problem);
-        var items = await sorting.Apply(experiments, after).Take(page.Size + 1).ToResponsesAsync(db, cancellationToken);
+        var items = await sorting.Apply(experiments, after).Skip(offset).Take(page.Size + 1).ToResponsesAsync(db, cancellationToken);
         return (Pages.Cut(items, page, list, sorting.PositionOf), null);
     }
 
@@ -136,5 +143,5 @@ internal static class ExperimentListEndpoints
     }
 
     /// <param name="Models">Null for all.</param>
-    private sealed record Selection(Guid[]? Models, ExperimentQuery Query, string Sort, string Order, bool AcrossModels);
+    private sealed record Selection(Guid[]? Models, ExperimentQuery Query, string Sort, string Order, bool AcrossModels, int Offset = 0);
 }

@@ -56,6 +56,7 @@ internal sealed class ExperimentOrder
             "startedAt" => position with { Time = experiment.StartedAt },
             "finishedAt" => position with { Time = experiment.FinishedAt },
             "name" => position with { Word = experiment.Name },
+            "tags" => position with { Word = experiment.Tags.Count == 0 ? null : string.Join(", ", experiment.Tags) },
             "status" => position with { Value = (int)experiment.Status },
             "createdAt" => position with { Time = experiment.CreatedAt },
             "priority" => position with { Value = experiment.Priority },

@@ -31,14 +31,15 @@ internal sealed class ExperimentQuery
     /// <summary>What tells this list from others, for its cursors.</summary>
     public string Key => $"{StudyId} {string.Join(',', Status ?? [])} {Search?.Length} {Search} {Filter}";
 
-    public IQueryable<Experiment> Apply(IQueryable<Experiment> experiments, out ValidationProblem? problem)
+    /// <param name="member">Where a request's body has these fields, what stands before their names.</param>
+    public IQueryable<Experiment> Apply(IQueryable<Experiment> experiments, out ValidationProblem? problem, string member = "")
     {
         problem = null;
         var statuses = new HashSet<ExperimentStatus>();
         foreach (var word in Words(Status))
         {
             if (!StatusCounts.TryParse(word, out var parsed))
-                problem = Problems.Invalid("status", $"There is no status \"{word}\"; there are {string.Join(", ", StatusCounts.Names)}.");
+                problem = Problems.Invalid($"{member}status", $"There is no status \"{word}\"; there are {string.Join(", ", StatusCounts.Names)}.");
             statuses.Add(parsed);
         }
 
@@ -49,7 +50,7 @@ internal sealed class ExperimentQuery
         if (!string.IsNullOrWhiteSpace(Search))
         {
             if (Search.Length > MaxSearchLength || Search.Contains('\0', StringComparison.Ordinal))
-                problem = Problems.Invalid("search", $"search is a text of at most {MaxSearchLength} characters.");
+                problem = Problems.Invalid($"{member}search", $"search is a text of at most {MaxSearchLength} characters.");
             experiments = Find(experiments, Search.Trim());
         }
 
@@ -58,7 +59,7 @@ internal sealed class ExperimentQuery
             if (ExperimentFilter.Read(Filter, out var error) is { } condition)
                 experiments = experiments.Where(condition);
             else
-                problem = Problems.Invalid("filter", error!);
+                problem = Problems.Invalid($"{member}filter", error!);
         }
 
         return experiments;

@@ -55,6 +55,7 @@ internal static class ExperimentRows
             experiment.Id,
             experiment.Number,
             experiment.Name,
+            experiment.Tags,
             experiment.ModelId,
             row.ModelName,
             experiment.StudyId,

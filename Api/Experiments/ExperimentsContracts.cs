@@ -6,6 +6,7 @@ namespace MlExperiments.Api.Experiments;
 
 /// <summary>One set of parameters and what came of it.</summary>
 /// <param name="Number">1, 2, ... within the model.</param>
+/// <param name="Tags">In the order in which they were given.</param>
 /// <param name="WaitingFor">What a queued experiment waits for; null in every other status.</param>
 /// <param name="Step">Training steps done, 0 to totalSteps.</param>
 /// <param name="TotalSteps">The step at which it is measured.</param>
@@ -28,6 +29,7 @@ public record ExperimentResponse(
     Guid Id,
     int Number,
     string Name,
+    IReadOnlyList<string> Tags,
     Guid ModelId,
     string ModelName,
     Guid StudyId,
@@ -76,6 +78,9 @@ public sealed record ExperimentDetail : ExperimentResponse
     public required string? WeightsHash { get; init; }
 
     public required DateTimeOffset? QueuedAt { get; init; }
+
+    /// <summary>What somebody noted; null where nobody did.</summary>
+    public required string? Notes { get; init; }
 
     /// <summary>The latest 100 attempts at the trajectory, newest first.</summary>
     public required IReadOnlyList<AttemptResponse> Attempts { get; init; }

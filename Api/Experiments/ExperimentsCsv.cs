@@ -29,6 +29,7 @@ internal static class ExperimentsCsv
         ("number", experiment => experiment.Number),
         ("id", experiment => experiment.Id),
         ("name", experiment => experiment.Name),
+        ("tags", experiment => string.Join(", ", experiment.Tags)),
         ("status", experiment => JsonNamingPolicy.CamelCase.ConvertName($"{experiment.Status}")),
         ("step", experiment => experiment.Step),
         ("accuracy", experiment => experiment.Accuracy),

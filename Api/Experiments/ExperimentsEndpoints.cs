@@ -24,7 +24,7 @@ internal static class ExperimentsEndpoints
         """;
 
     private const string ExampleHead = """
-        "id": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "number": 5, "name": "lr 0.001, layers 2, steps 2000", "modelId": "01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d",
+        "id": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "number": 5, "name": "lr 0.001, layers 2, steps 2000", "tags": ["baseline"], "modelId": "01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d",
         "modelName": "Digits", "studyId": "01980c3f-0a0b-7c0d-8e0f-1a2b3c4d5e6f",
         """ + "\"parameters\": " + ExampleParameters;
 
@@ -45,7 +45,7 @@ internal static class ExperimentsEndpoints
 
     private const string DetailExample = "{" + CompletedExample + """
         , "trajectoryId": "01980c3f-2b3c-7d4e-9f50-6b7c8d9e0f1a", "dataSetVersionId": "01980c3e-5c2d-7e3f-8a4b-9c5d6e7f8a9b", "reproducible": true,
-        "weightsHash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "queuedAt": "2026-03-01T09:00:00+00:00",
+        "weightsHash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "queuedAt": "2026-03-01T09:00:00+00:00", "notes": "The first that beats the old model.",
         "attempts": [{"worker": "worker-1", "fromStep": 0, "toStep": 4000, "startedAt": "2026-03-01T09:00:02+00:00",
                       "finishedAt": "2026-03-01T09:00:47+00:00", "outcome": "completed", "error": null}]}
         """;
@@ -130,7 +130,7 @@ internal static class ExperimentsEndpoints
         if (await db.Experiments.Where(experiment => experiment.Id == id).ToResponsesAsync(db, cancellationToken) is not [var response])
             return Problems.NotFound("experiment", id);
         var more = await db.Experiments.Where(experiment => experiment.Id == id)
-            .Select(experiment => new { experiment.TrajectoryId, experiment.Trajectory!.DataSetVersionId, experiment.Reproducible, experiment.WeightsHash, experiment.QueuedAt })
+            .Select(experiment => new { experiment.TrajectoryId, experiment.Trajectory!.DataSetVersionId, experiment.Reproducible, experiment.WeightsHash, experiment.QueuedAt, experiment.Notes })
             .SingleOrDefaultAsync(cancellationToken);
         if (more is null)
             return Problems.NotFound("experiment", id);
@@ -141,6 +141,7 @@ internal static class ExperimentsEndpoints
             Reproducible = more.Reproducible,
             WeightsHash = more.WeightsHash,
             QueuedAt = more.QueuedAt,
+            Notes = more.Notes,
             Attempts = await AttemptsOf(db, more.TrajectoryId)
                 .Select(attempt => new AttemptResponse(
                     attempt.WorkerName, attempt.FromStep, attempt.ToStep, attempt.StartedAt, attempt.FinishedAt, attempt.Outcome, attempt.Error))

@@ -69,7 +69,7 @@ internal static partial class ModelsEndpoints
     {
         var size = request.InputSize ?? new InputSizeRequest();
         var id = Guid.CreateVersion7();
-        var texts = new ModelTexts(database);
+        var texts = new Annotations(database);
         var name = await texts.NameAsync(request.Name!, cancellationToken);
         var notes = await texts.NotesAsync(request.Notes, cancellationToken);
         var tags = await texts.TagsAsync(request.Tags ?? [], cancellationToken);
@@ -132,7 +132,7 @@ internal static partial class ModelsEndpoints
                 "Nothing is to be changed here: give name, notes, tags or archived, one at least.", statusCode: StatusCodes.Status400BadRequest);
         if (FindNulls(request) is { Count: > 0 } nulls)
             return Problems.Invalid(nulls);
-        var texts = new ModelTexts(database);
+        var texts = new Annotations(database);
         var name = request.Name is null ? null : await texts.NameAsync(request.Name, cancellationToken);
         var notes = await texts.NotesAsync(request.Notes, cancellationToken);
         var tags = request.Tags is null ? null : await texts.TagsAsync(request.Tags, cancellationToken);

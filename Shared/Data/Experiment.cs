@@ -19,6 +19,11 @@ public sealed class Experiment : IEntityTypeConfiguration<Experiment>
     public required int Number { get; init; }
 
     public required string Name { get; set; }
+
+    /// <summary>Limited as a model's are, like the notes.</summary>
+    public string[] Tags { get; set; } = [];
+
+    public string? Notes { get; set; }
     public required ExperimentStatus Status { get; set; }
 
     /// <summary><see cref="Contracts.ExperimentParameters"/>.</summary>

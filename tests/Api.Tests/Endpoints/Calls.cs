@@ -107,6 +107,7 @@ internal static class Calls
             .Bad(400, "status", "finished", query: "status=finished")
             .Bad(400, "studyId", "7", query: "studyId=7")
             .Bad(400, "filter", "layers >", query: "filter=layers>")
+            .Bad(400, "offset", "-1", query: "offset=-1")
             .Bad(400, "search", "201 letters", query: $"search={Letters201}"),
         new Call("GET /api/models/{id}/experiments.csv", Things.Model)
             .Good(200, "the model, and what lists take", query: "sort=accuracy&order=desc&status=completed")
@@ -145,13 +146,16 @@ internal static class Calls
                new Call($"POST /api/experiments/{verb}")
                    .Good(200, "ids or where", Json("""{"ids": ["$completed"]}"""))
                    .Bad(400, "ids", "neither", Json("{}"))
+                   .Bad(400, "where.filter", "layers >", Json("{\"where\": {\"modelId\": \"$model\", \"filter\": \"layers >\"}}"))
                    .Bad(400, "where", "neither model nor study", Json("""{"where": {"status": ["failed"]}}""")),
                new Call($"POST /api/studies/{{id}}/{verb}", Things.FreshStudy).Good(200, "the study"),
            }
            select call,
         new Call("PATCH /api/experiments/{id}", Things.FreshExperiment)
-            .Good(200, "name, priority, start or parameters", Json("""{"priority": 5, "parameters": {"learningRate": 0.005, "steps": 1500}}"""))
+            .Good(200, "name, tags, notes, priority, start or parameters", Json("""{"priority": 5, "parameters": {"learningRate": 0.005, "steps": 1500}}"""))
             .Bad(400, "name", "nothing", Json("{}"))
+            .Bad(400, "tags[0]", "blank", Json("""{"tags": [" "]}"""))
+            .Bad(400, "notes", "10,001 letters", Json($$"""{"notes": "{{new string('n', 10_001)}}"}"""))
             .Bad(400, "priority", "1001", Json("""{"priority": 1001}"""))
             .Bad(400, "parameters.colour", "unknown", Json("""{"parameters": {"colour": 1}}"""))
             .Bad(400, "parameters.learningRate", "99", Json("""{"parameters": {"learningRate": 99}}"""))

@@ -1,12 +1,11 @@
-using MlExperiments.Api.Infrastructure;
 using MlExperiments.Shared.Data;
 using Npgsql;
 
-namespace MlExperiments.Api.Models;
+namespace MlExperiments.Api.Infrastructure;
 
-/// <summary>What people call a model and say about it, as it is stored: trimmed, in normal form C, within its limits.</summary>
+/// <summary>What people call a model or an experiment and say about it, as it is stored: trimmed, in normal form C, within its limits.</summary>
 /// <remarks>Lengths are checked again after normalizing, which makes few texts longer.</remarks>
-internal sealed class ModelTexts(NpgsqlDataSource database)
+internal sealed class Annotations(NpgsqlDataSource database)
 {
     private readonly Dictionary<string, string[]> _errors = [];
 

@@ -1,0 +1,3 @@
+ALTER TABLE experiments
+    ADD COLUMN tags text[] NOT NULL DEFAULT '{}',
+    ADD COLUMN notes text;
