@@ -116,14 +116,12 @@ internal static class ControlEndpoints
         ControlAction action, IQueryable<Experiment> selection, IReadOnlyList<Guid> ids, ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken)
     {
         // Before: a selection by status holds none of those that were changed.
-        var unchanged = await selection.Where(experiment => !action.From.Contains(experiment.Status))
-            .GroupBy(experiment => experiment.Status)
-            .ToDictionaryAsync(group => StatusCounts.Name(group.Key), group => group.Count(), cancellationToken);
+        var unchanged = await StatusCounts.ReadAsync(selection.Where(experiment => !action.From.Contains(experiment.Status)), cancellationToken);
         var changed = await new ExperimentControl(db, queue).ApplyAsync(action, selection, cancellationToken);
         var found = ids.Count == 0
             ? []
             : await db.Experiments.Where(experiment => ids.Contains(experiment.Id)).Select(experiment => experiment.Id).ToListAsync(cancellationToken);
-        return new ControlResponse(changed, unchanged, [.. ids.Except(found)]);
+        return new ControlResponse(changed, unchanged.ToDictionary(status => StatusCounts.Name(status.Key), status => status.Value), [.. ids.Except(found)]);
     }
 
     private static async Task<Results<Ok<ExperimentResponse>, ValidationProblem, ProblemHttpResult>> UpdateExperiment(

@@ -135,8 +135,7 @@ internal static class ExperimentListEndpoints
         var experiments = query.Apply(OfModels(db, [id]), out var problem);
         if (problem is not null)
             return problem;
-        var statuses = await experiments.GroupBy(experiment => experiment.Status)
-            .ToDictionaryAsync(group => group.Key, group => group.Count(), cancellationToken);
+        var statuses = await StatusCounts.ReadAsync(experiments, cancellationToken);
         return statuses.Count > 0 || await db.Models.AnyAsync(model => model.Id == id, cancellationToken)
             ? TypedResults.Ok(new ExperimentCounts(statuses.Values.Sum(), StatusCounts.All(statuses)))
             : Problems.NotFound("model", id);

@@ -36,7 +36,8 @@ internal static class GenerationPreview
             ? []
             : await db.Checkpoints.Where(checkpoint => db.Trajectories.Any(row => row.Id == checkpoint.TrajectoryId && trajectories.Contains(row.Fingerprint)))
                 .GroupBy(checkpoint => db.Trajectories.First(row => row.Id == checkpoint.TrajectoryId).Fingerprint)
-                .ToDictionaryAsync(group => group.Key, group => group.Max(checkpoint => checkpoint.Step), cancellationToken);
+                .Select(group => new { group.Key, Step = group.Max(checkpoint => checkpoint.Step) })
+                .ToDictionaryAsync(group => group.Key, group => group.Step, cancellationToken);
         var work = trainings.Select(training => (Parameters: training.Value, Steps: Math.Max(0, training.Value.Steps - done.GetValueOrDefault(training.Key)))).ToList();
         var slots = await db.Database.SqlQuery<int>(
             $"""

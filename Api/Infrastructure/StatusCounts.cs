@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
 using MlExperiments.Shared.Data;
 
 namespace MlExperiments.Api.Infrastructure;
@@ -15,6 +16,12 @@ internal static class StatusCounts
         status = found.FirstOrDefault();
         return found.Count == 1;
     }
+
+    /// <summary>Counted by the database: grouped without a selection, the rows themselves would come.</summary>
+    public static Task<Dictionary<ExperimentStatus, int>> ReadAsync(IQueryable<Experiment> experiments, CancellationToken cancellationToken) =>
+        experiments.GroupBy(experiment => experiment.Status)
+            .Select(group => new { group.Key, Count = group.Count() })
+            .ToDictionaryAsync(group => group.Key, group => group.Count, cancellationToken);
 
     public static string Name(ExperimentStatus status) => JsonNamingPolicy.CamelCase.ConvertName(status.ToString());
 

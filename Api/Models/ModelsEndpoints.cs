@@ -225,9 +225,7 @@ internal static partial class ModelsEndpoints
             .GroupBy(image => new { image.Label, image.Split })
             .Select(group => new { group.Key.Label, group.Key.Split, Count = group.Count() })
             .ToListAsync(cancellationToken);
-        var statuses = await db.Experiments.Where(experiment => experiment.ModelId == id)
-            .GroupBy(experiment => experiment.Status)
-            .ToDictionaryAsync(group => group.Key, group => group.Count(), cancellationToken);
+        var statuses = await StatusCounts.ReadAsync(db.Experiments.Where(experiment => experiment.ModelId == id), cancellationToken);
         return new ModelDetail(
             model.Id,
             model.Name,

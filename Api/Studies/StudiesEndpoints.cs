@@ -81,9 +81,7 @@ internal static class StudiesEndpoints
     {
         if (await db.Studies.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == id, cancellationToken) is not { } study)
             return Problems.NotFound("study", id);
-        var statuses = await db.Experiments.Where(experiment => experiment.StudyId == id)
-            .GroupBy(experiment => experiment.Status)
-            .ToDictionaryAsync(group => group.Key, group => group.Count(), cancellationToken);
+        var statuses = await StatusCounts.ReadAsync(db.Experiments.Where(experiment => experiment.StudyId == id), cancellationToken);
         // Experiments on one trajectory share its steps: each trajectory counts up to its last milestone that is wanted.
         var work = await db.Database.SqlQuery<Work>(
             $"""

@@ -78,7 +78,7 @@ public sealed class TourTests : PageFixture
         await Accessibility.CheckAsync(Page, "workers");
     }
 
-    private ILocator Rows => Page.Locator("tbody tr");
+    private ILocator Rows => Page.Locator("tbody.rows tr");
 
-    private Task SelectAllAsync() => Page.GetByLabel("Select all that are shown").CheckAsync();
+    private Task SelectAllAsync() => Page.GetByLabel("Select all that meet the filter").CheckAsync();
 }

@@ -1,0 +1,78 @@
+import { describe, expect, it, vi } from 'vitest'
+import { RowCache } from './rowCache'
+
+interface Row { id: string; status: string; place: number }
+
+function listOf(total: number): { read: (offset: number, limit: number) => Promise<Row[]>; asked: number[]; status: string } {
+  const list = {
+    asked: [] as number[],
+    status: 'queued',
+    read: (offset: number, limit: number): Promise<Row[]> => {
+      list.asked.push(offset)
+      return Promise.resolve(Array.from({ length: Math.max(0, Math.min(limit, total - offset)) }, (_, at) => ({ id: `${offset + at}`, status: list.status, place: offset + at })))
+    },
+  }
+  return list
+}
+
+const cacheOf = (list: { read: (offset: number, limit: number) => Promise<Row[]> }): RowCache<Row> => new RowCache<Row>(list.read, () => {}, (error) => { throw error })
+
+describe('RowCache', () => {
+  it('reads what is looked at and what is near', async () => {
+    const list = listOf(100_000)
+    const cache = cacheOf(list)
+    cache.look(50_010, 50_040, 100_000)
+    await vi.waitFor(() => expect(list.asked).toHaveLength(5))
+    expect(cache.at(50_010)?.place).toBe(50_010)
+    expect(cache.at(50_299)?.place).toBe(50_299)
+    expect(cache.at(10)).toBeUndefined()
+  })
+
+  it('forgets what is far away', async () => {
+    const list = listOf(100_000)
+    const cache = cacheOf(list)
+    for (let first = 0; first < 20_000; first += 100) {
+      cache.look(first, first + 30, 100_000)
+      await vi.waitFor(() => expect(cache.at(first)).toBeDefined())
+    }
+    expect([...cache.rows()].length).toBeLessThan(4_000)
+    expect(cache.at(0)).toBeUndefined()
+  })
+
+  it('asks for nothing beyond the end', async () => {
+    const list = listOf(130)
+    const cache = cacheOf(list)
+    cache.look(0, 30, 130)
+    await vi.waitFor(() => expect(cache.at(129)?.place).toBe(129))
+    expect(list.asked.sort((one, other) => one - other)).toEqual([0, 100])
+  })
+
+  it('shows the old rows until the new ones are there, and drops what an older question brings', async () => {
+    const answers: ((rows: Row[]) => void)[] = []
+    const cache = new RowCache<Row>(() => new Promise((resolve) => answers.push(resolve)), () => {}, () => {})
+    const answer = (question: number, id: string): void => answers[question]?.([{ id, status: 'queued', place: 0 }])
+    const first = cache.reload(true)
+    answer(0, 'a')
+    await first
+    const older = cache.reload(true)
+    const newer = cache.reload(true)
+    expect(cache.at(0)?.id).toBe('a')
+    answer(2, 'c')
+    await newer
+    answer(1, 'b')
+    await older
+    expect(cache.at(0)?.id).toBe('c')
+  })
+
+  it('replaces rows in place, and says when one may have moved', async () => {
+    const list = listOf(10)
+    const cache = cacheOf(list)
+    await cache.reload(true)
+    expect(cache.patch([{ id: '3', status: 'queued', place: 33 }])).toBe(false)
+    expect(cache.at(3)?.place).toBe(33)
+    expect(cache.patch([{ id: '3', status: 'running', place: 34 }])).toBe(true)
+    expect(cache.patch([{ id: '3', status: 'running', place: 35 }])).toBe(false)
+    expect(cache.patch([{ id: 'new', status: 'queued', place: 0 }])).toBe(true)
+    expect(cache.patch([{ id: 'new', status: 'queued', place: 0 }])).toBe(false)
+  })
+})
