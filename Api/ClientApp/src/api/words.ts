@@ -28,8 +28,9 @@ export function bytes(value: number): string {
   return `${(value / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${bytesUnits[power]}`
 }
 
-export const time = (value: string | null | undefined): string =>
-  value ? new Date(value).toLocaleString('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' }) : '–'
+/** @param exact With seconds. */
+export const time = (value: string | null | undefined, exact = false): string =>
+  value ? new Date(value).toLocaleString('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: exact ? '2-digit' : undefined }) : '–'
 
 /** camelCase -> words: learningRate -> learning rate. */
 export const spaced = (name: string): string => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)

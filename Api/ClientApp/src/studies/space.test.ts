@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { errorOf, toRequest, usualDimensions } from './space'
+import { dimensionsFixedAt, dimensionsOf, errorOf, toRequest, usualDimensions } from './space'
 
 describe('toRequest', () => {
   it('writes the default 27 as they are', () => {
@@ -29,5 +29,21 @@ describe('errorOf', () => {
     expect(errorOf(fields, 'steps')).toBe('steps is a whole number.')
     expect(errorOf(fields, 'layers')).toBe('layers is 1 to 8.')
     expect(errorOf(fields, 'step')).toBe('')
+  })
+})
+
+describe('dimensionsOf', () => {
+  it('gives back the request that the study was made of', () => {
+    const definition = { space: { learningRate: [0.001, 0.01], optimizer: ['adam', 'sgd'] }, fixed: { layers: 2, steps: 500 } }
+    expect(toRequest(dimensionsOf(definition))).toEqual(definition)
+  })
+})
+
+describe('dimensionsFixedAt', () => {
+  it('fixes what is not as usual, and leaves the rest to be varied', () => {
+    expect(toRequest(dimensionsFixedAt({ learningRate: 0.001, layers: 2, steps: 4000, batchSize: 64, dropout: 0.25, optimizer: 'adam' }))).toEqual({
+      space: {},
+      fixed: { learningRate: 0.001, layers: 2, steps: 4000, dropout: 0.25 },
+    })
   })
 })

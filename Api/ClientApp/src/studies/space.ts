@@ -50,6 +50,24 @@ export const usualDimensions = (): Dimension[] =>
     scale: name === 'learningRate' || name === 'weightDecay' ? 'log' : 'linear',
   }))
 
+const listed = (values: unknown): string => (Array.isArray(values) ? values : [values]).map(String).join(', ')
+
+/** As a study has them, from its definition: every value of its ranges is there. */
+export const dimensionsOf = ({ space, fixed }: { space: Record<string, unknown>; fixed: Record<string, unknown> }): Dimension[] =>
+  usualDimensions().map((dimension) => {
+    const { name } = dimension
+    if (name in space) return { ...dimension, mode: 'choices', values: listed(space[name]) }
+    return name in fixed ? { ...dimension, mode: 'fixed', values: listed(fixed[name]) } : { ...dimension, mode: 'default', values: '' }
+  })
+
+/** What was best stays fixed, for a second set that varies something else. What is as usual need not be said. */
+export const dimensionsFixedAt = (best: Record<string, unknown>): Dimension[] =>
+  usualDimensions().map((dimension) => {
+    const value = listed(best[dimension.name])
+    const usual = parameters.find(({ name }) => name === dimension.name)?.usual
+    return dimension.name in best && value !== usual ? { ...dimension, mode: 'fixed', values: value } : { ...dimension, mode: 'default', values: '' }
+  })
+
 /** A number where it reads as one: what is wrong with the rest, the service says. */
 const value = (text: string): number | string => (text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text.trim())
 
