@@ -61,10 +61,10 @@ public sealed partial class Heartbeat(
         // The row may be missing: at the first beat, or after the database was restored from a backup.
         await db.Database.ExecuteSqlAsync(
             $"""
-            INSERT INTO workers (id, name, host, process_id, version, trainers, slots, busy_slots, job_engine, torch_engine, started_at, last_seen_at)
+            INSERT INTO workers (id, name, host, process_id, version, trainers, slots, busy_slots, memory_bytes, job_engine, torch_engine, started_at, last_seen_at)
             VALUES ({identity.Id}, {identity.Name}, {Environment.MachineName}, {Environment.ProcessId}, {identity.Version}, {identity.Trainers},
-                    {identity.Slots}, {slots.Busy}, {queue.Engine}, {engine}, now(), now())
-            ON CONFLICT (id) DO UPDATE SET busy_slots = excluded.busy_slots, torch_engine = excluded.torch_engine, last_seen_at = now()
+                    {identity.Slots}, {slots.Busy}, {Environment.WorkingSet + slots.MemoryBytes}, {queue.Engine}, {engine}, now(), now())
+            ON CONFLICT (id) DO UPDATE SET busy_slots = excluded.busy_slots, memory_bytes = excluded.memory_bytes, torch_engine = excluded.torch_engine, last_seen_at = now()
             """,
             cancellationToken);
         await db.Database.ExecuteSqlAsync($"DELETE FROM workers WHERE last_seen_at < now() - {Forget}", cancellationToken);

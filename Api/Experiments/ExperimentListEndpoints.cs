@@ -20,6 +20,9 @@ internal static class ExperimentListEndpoints
 
     private const string Example = "{\"items\": [{" + ExperimentsEndpoints.CompletedExample + "}], \"nextCursor\": null}";
 
+    private const string Counts =
+        "{\"count\": 27, \"statuses\": {\"draft\": 0, \"queued\": 3, \"running\": 2, \"completed\": 22, \"paused\": 0, \"cancelled\": 0, \"failed\": 0, \"pruned\": 0}}";
+
     public static void MapExperimentLists(this IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup("/api").WithTags("Experiments");
@@ -38,16 +41,29 @@ internal static class ExperimentListEndpoints
             .Fails(400, 404);
         group.MapGet("/models/{id:guid}/experiments/summary", CountExperiments)
             .WithSummary("Counts a model's experiments by status, filtered as the list is")
-            .WithExamples(response: """
-                {"count": 27, "statuses": {"draft": 0, "queued": 3, "running": 2, "completed": 22, "paused": 0, "cancelled": 0, "failed": 0, "pruned": 0}}
-                """)
+            .WithExamples(response: Counts)
             .WithDescription("For the length of a list, and the totals above it.")
             .Fails(400, 404);
+        group.MapGet("/experiments/summary", CountAllExperiments)
+            .WithSummary("Counts the experiments of all models by status, filtered as the list is")
+            .WithDescription("How much waits, and how much runs.")
+            .WithExamples(response: Counts)
+            .Fails(400);
         group.MapGet("/experiments", ListAllExperiments)
             .WithSummary("Lists the experiments of all models, newest first unless sorted otherwise, and filtered")
             .WithDescription("Archived models' are among them. Those that are equal in what the list is sorted by come in the order in which they were made.")
             .WithExamples(response: Example)
             .Fails(400);
+    }
+
+    private static async Task<Results<Ok<ExperimentCounts>, ValidationProblem>> CountAllExperiments(
+        [AsParameters] ExperimentQuery query, ExperimentsDbContext db, CancellationToken cancellationToken)
+    {
+        var experiments = query.Apply(db.Experiments, out var problem);
+        if (problem is not null)
+            return problem;
+        var statuses = await StatusCounts.ReadAsync(experiments, cancellationToken);
+        return TypedResults.Ok(new ExperimentCounts(statuses.Values.Sum(), StatusCounts.All(statuses)));
     }
 
     private static async Task<Results<Ok<Page<ExperimentResponse>>, ValidationProblem, ProblemHttpResult>> ListExperiments(

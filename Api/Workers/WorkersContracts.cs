@@ -6,6 +6,7 @@ namespace MlExperiments.Api.Workers;
 /// <param name="Status"><c>alive</c> (seen within the last 30 seconds), <c>lost</c> (silent for longer), or <c>stopped</c> (ended in order).</param>
 /// <param name="Slots">How many trajectories it trains at a time.</param>
 /// <param name="BusySlots">How many of them train now.</param>
+/// <param name="MemoryBytes">Resident memory of the process and its trainers at the last heartbeat; null before the first.</param>
 /// <param name="Trainers">What it can train with.</param>
 /// <param name="TorchEngine">As its trainers report it; null until the first one is warm.</param>
 public sealed record WorkerResponse(
@@ -18,6 +19,7 @@ public sealed record WorkerResponse(
     IReadOnlyList<string> Trainers,
     int Slots,
     int BusySlots,
+    long? MemoryBytes,
     string JobEngine,
     string? TorchEngine,
     DateTimeOffset StartedAt,

@@ -23,7 +23,7 @@ internal static class WorkersEndpoints
             .WithDescription("Not in pages: what is beyond limit is long gone.")
             .WithExamples(response: """
                 {"items": [{"id": "01980c3d-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "name": "worker-1", "status": "alive", "host": "ip-10-0-0-5", "processId": 812, "version": "0.1.0",
-                  "trainers": ["torch"], "slots": 2, "busySlots": 1, "jobEngine": "Quartz 4.7.3", "torchEngine": "libtorch 1.13.1 (cpu)",
+                  "trainers": ["torch"], "slots": 2, "busySlots": 1, "memoryBytes": 552341504, "jobEngine": "Quartz 4.7.3", "torchEngine": "libtorch 1.13.1 (cpu)",
                   "startedAt": "2026-03-01T08:00:00+00:00", "lastSeenAt": "2026-03-01T09:00:00+00:00", "stoppedAt": null}], "nextCursor": null}
                 """)
             .Fails(400);
@@ -58,6 +58,7 @@ internal static class WorkersEndpoints
                 worker.Trainers,
                 worker.Slots,
                 worker.BusySlots,
+                worker.MemoryBytes,
                 worker.JobEngine,
                 worker.TorchEngine,
                 worker.StartedAt,

@@ -20,6 +20,9 @@ public sealed class Worker : IEntityTypeConfiguration<Worker>
     /// <summary>Slots that train at this moment.</summary>
     public int BusySlots { get; set; }
 
+    /// <summary>Resident memory of the process and its trainers; null until the first heartbeat that counts it.</summary>
+    public long? MemoryBytes { get; set; }
+
     public required string JobEngine { get; init; }
 
     /// <summary>As its trainers report it, for example <c>libtorch 1.13.1 (cpu)</c>; null until the first one is warm.</summary>

@@ -13,6 +13,16 @@ public sealed class Slot(int number, string folder, TrainerProgram program, ILog
     /// <summary>Where its trainer writes; only files of the running attempt are in it.</summary>
     public string Folder => folder;
 
+    /// <summary>Resident memory of its trainer; 0 where none lives.</summary>
+    public long MemoryBytes
+    {
+        get
+        {
+            lock (_gate)
+                return _trainer?.MemoryBytes ?? 0;
+        }
+    }
+
     /// <summary>Removes what an attempt left, also of a worker that was killed here before.</summary>
     public void EmptyFolder()
     {

@@ -23,6 +23,9 @@ public sealed class SlotPool : IAsyncDisposable
 
     public int Busy => _slots.Length - _free.Reader.Count;
 
+    /// <summary>Resident memory of the trainers.</summary>
+    public long MemoryBytes => _slots.Sum(slot => slot.MemoryBytes);
+
     /// <summary>
     /// Starts every trainer, so that the first step and the first prediction don't wait for a process to load, and waits for the
     /// first one: a worker whose trainers can't start would only spoil attempts.

@@ -70,6 +70,24 @@ public sealed partial class TrainerProcess : IAsyncDisposable
 
     public int ProcessId => _process.Id;
 
+    /// <summary>Resident memory; 0 once it has ended.</summary>
+    public long MemoryBytes
+    {
+        get
+        {
+            try
+            {
+                _process.Refresh();
+                return _process.HasExited ? 0 : _process.WorkingSet64;
+            }
+            catch (InvalidOperationException)
+            {
+                // It ended in between.
+                return 0;
+            }
+        }
+    }
+
     public static TrainerProcess Start(ProcessStartInfo program, ILogger logger)
     {
         program.RedirectStandardInput = program.RedirectStandardOutput = program.RedirectStandardError = true;

@@ -69,15 +69,6 @@ public sealed class TourTests : PageFixture
         await Link("All models").WaitForAsync();
     }
 
-    [Test]
-    public async Task Workers_OneAlive_IsShown()
-    {
-        await Page.GotoAsync("/workers");
-        await Page.GetByText("alive").First.WaitForAsync();
-        await Screenshots.TakeAllAsync(Page, "workers");
-        await Accessibility.CheckAsync(Page, "workers");
-    }
-
     private ILocator Rows => Page.Locator("tbody.rows tr");
 
     private Task SelectAllAsync() => Page.GetByLabel("Select all that meet the filter").CheckAsync();

@@ -115,6 +115,9 @@ internal static class Calls
         new Call("GET /api/models/{id}/experiments/summary", Things.Model)
             .Good(200, "the model, and a filter", query: "filter=layers=2%20or%20steps<1000")
             .Bad(400, "status", "finished", query: "status=finished"),
+        new Call("GET /api/experiments/summary")
+            .Good(200, "a filter", query: "filter=layers=2")
+            .Bad(400, "status", "finished", query: "status=finished"),
         new Call("GET /api/experiments")
             .Good(200, "the most accurate of all models", query: "status=completed&sort=accuracy&order=desc&limit=2")
             .Pages()
