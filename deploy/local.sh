@@ -14,6 +14,7 @@ WORKERS=1
 SLOTS=
 DEMO=
 BUILD=1
+PAGE=true
 
 usage() {
   cat <<'END'
@@ -27,6 +28,7 @@ PostgreSQL, builds, migrates the database, starts the Api and the workers, and s
   --port N      the page's and the API's port on 127.0.0.1 (default: 8080)
   --workers N   how many worker processes (default: 1)
   --slots N     how many experiments a worker trains at the same time (default: one per core)
+  --no-page     without the page, which Node.js builds; the API, Swagger UI and all the rest are there
   --no-build    run what was built before
   --help        this text
 
@@ -39,6 +41,7 @@ read_arguments() {
   while (($# > 0)); do
     case $1 in
       --demo) DEMO=1 ;;
+      --no-page) PAGE=false ;;
       --no-build) BUILD= ;;
       --help | -h)
         usage
@@ -164,12 +167,17 @@ main() {
   need_dotnet "$ROOT"
   need_engines "$ROOT" "$DATA/logs/engines.log"
   if [[ -n $BUILD ]]; then
-    build_programs "$ROOT" "$DATA"
+    if [[ $PAGE == true ]] && ! need_node; then
+      PAGE=false
+    fi
+    build_programs "$ROOT" "$DATA" "$PAGE"
   elif [[ ! -f $DATA/app/built-from ]]; then
     fail "Nothing is built in $DATA yet: run this once without --no-build."
   fi
   start_everything
-  say "Page:    http://127.0.0.1:$PORT/"
+  if [[ -f $DATA/app/Api/wwwroot/index.html ]]; then
+    say "Page:    http://127.0.0.1:$PORT/"
+  fi
   say "Swagger: http://127.0.0.1:$PORT/swagger"
   if [[ -n $DEMO ]]; then
     fill_demo "$DATA" || complain "The demo is incomplete; everything else runs. Run it again with --demo to complete it."

@@ -7,27 +7,28 @@ BUILT_FROM=(Api Shared Training Worker deploy/engines deploy/programs.slnf Direc
 
 # A line that changes with any source: names, sizes and times. Deleted files and older ones put back count too.
 source_fingerprint() {
-  local root=$1
+  local root=$1 page=$2
   (
     cd "$root" || exit
     pwd
     dotnet --version
+    echo "page: $page"
     # One of the names (the engines' choice) need not exist.
     { find "${BUILT_FROM[@]}" -type d \( -name bin -o -name obj -o -name node_modules -o -name wwwroot \) -prune \
       -o -type f -printf '%p %s %T@\n' 2>/dev/null || true; } | LC_ALL=C sort
   ) | sha256sum
 }
 
-# build_programs ROOT DATA: publishes what changed since the last time.
+# build_programs ROOT DATA PAGE: publishes what changed since the last time; the page where that is true.
 build_programs() {
-  local root=$1 data=$2 fingerprint program
-  fingerprint=$(source_fingerprint "$root")
+  local root=$1 data=$2 page=$3 fingerprint program
+  fingerprint=$(source_fingerprint "$root" "$page")
   if [[ -f $data/app/built-from && $(<"$data/app/built-from") == "$fingerprint" ]]; then
     return
   fi
   say "Building (a minute or two the first time) ..."
   if ! run_quietly "$data/logs/build.log" dotnet publish "$root/deploy/programs.slnf" --configuration Release \
-    --artifacts-path "$data/build" --verbosity quiet --nologo -p:UseAppHost=false; then
+    --artifacts-path "$data/build" --verbosity quiet --nologo -p:UseAppHost=false -p:Page="$page"; then
     fail "The build failed (see above, and $data/logs/build.log)."
   fi
   rm -rf "$data/app.new"

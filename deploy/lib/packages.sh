@@ -146,6 +146,21 @@ https://dot.net/download does, or: curl -sSL https://dot.net/v1/dotnet-install.s
   fi
 }
 
+# need_node: has what the page is built with, or says that it is left out. Succeeds where it is there.
+need_node() {
+  if ! command -v npm >/dev/null; then
+    if ! find_root; then
+      complain "Without the page: building it takes Node.js 18 or later and npm (sudo apt-get install nodejs npm). All the rest runs."
+      return 1
+    fi
+    need_packages nodejs npm
+  fi
+  if ! node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null; then
+    complain "Without the page: building it takes Node.js 18 or later, and this is $(node --version 2>/dev/null || echo none). All the rest runs."
+    return 1
+  fi
+}
+
 ldconfig_lists() {
   local list
   list=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null) || return 1
