@@ -72,6 +72,7 @@ try
     app.MapPredictions();
     app.MapPredictors();
     app.MapWorkers();
+    app.MapSession();
     app.MapJobDashboard();
     if (document is not null)
     {

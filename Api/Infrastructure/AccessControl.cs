@@ -16,12 +16,18 @@ internal static class AccessControl
 
     public static void UseAccessControl(this WebApplication app)
     {
-        var key = app.Services.GetRequiredService<IOptions<SecurityOptions>>().Value.ApiKey;
-        var hash = string.IsNullOrEmpty(key) ? null : Hash(key);
-        app.Use((context, next) => Refusal(context, hash) is { } refusal ? refusal.ExecuteAsync(context) : next(context));
+        var hash = KeyHash(app.Services.GetRequiredService<IOptions<SecurityOptions>>().Value);
+        var clock = app.Services.GetRequiredService<TimeProvider>();
+        app.Use((context, next) => Refusal(context, hash, clock) is { } refusal ? refusal.ExecuteAsync(context) : next(context));
     }
 
-    private static ProblemHttpResult? Refusal(HttpContext context, byte[]? keyHash)
+    /// <summary>Null where there is no key.</summary>
+    public static byte[]? KeyHash(SecurityOptions options) => string.IsNullOrEmpty(options.ApiKey) ? null : Hash(options.ApiKey);
+
+    /// <summary>Keys are compared by their hashes, which are of one length.</summary>
+    public static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
+
+    private static ProblemHttpResult? Refusal(HttpContext context, byte[]? keyHash, TimeProvider clock)
     {
         var request = context.Request;
         if (IsCrossSite(request))
@@ -34,12 +40,16 @@ internal static class AccessControl
                     $"Without an API key, the service answers only as localhost, not as {request.Host.Host}: set Security__ApiKey to serve it under a name.",
                     statusCode: StatusCodes.Status403Forbidden);
 
-        if (!Guarded.Any(path => request.Path.StartsWithSegments(path, StringComparison.OrdinalIgnoreCase)))
+        if (!Guarded.Any(path => request.Path.StartsWithSegments(path, StringComparison.OrdinalIgnoreCase))
+            || request.Path.Equals(Sessions.Path, StringComparison.OrdinalIgnoreCase))
             return null;
         if (PresentedKey(request) is { } presented && CryptographicOperations.FixedTimeEquals(Hash(presented), keyHash))
             return null;
-        // Basic lets a browser ask for the key, as the password, where nothing else can send a header.
-        context.Response.Headers.WWWAuthenticate = new(["Bearer", "Basic realm=\"ML Experiments\", charset=\"UTF-8\""]);
+        if (Sessions.IsSignedIn(request, keyHash, clock.GetUtcNow()))
+            return null;
+        // Basic lets a browser ask for the key, as the password, where nothing else can: the page asks itself for what its scripts fetch.
+        string[] ways = request.Headers["Sec-Fetch-Dest"] == "empty" ? ["Bearer"] : ["Bearer", "Basic realm=\"ML Experiments\", charset=\"UTF-8\""];
+        context.Response.Headers.WWWAuthenticate = ways;
         return TypedResults.Problem(
             "This call needs the API key: send it as \"Authorization: Bearer <key>\" or \"X-Api-Key: <key>\".",
             statusCode: StatusCodes.Status401Unauthorized);
@@ -72,6 +82,4 @@ internal static class AccessControl
                 ? password
                 : null;
     }
-
-    private static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
 }

@@ -19,6 +19,8 @@ public sealed class Stack : IAsyncDisposable
         _folder = folder;
         _environment = environment;
         Http = new HttpClient { BaseAddress = new Uri(environment["ASPNETCORE_URLS"]!), Timeout = TimeSpan.FromMinutes(5) };
+        if (environment.GetValueOrDefault("Security__ApiKey") is { } key)
+            Http.DefaultRequestHeaders.Add("X-Api-Key", key);
     }
 
     public TestDatabase Database { get; }

@@ -211,6 +211,10 @@ internal static class Calls
             .Good(200, "all of them")
             .Bad(400, "limit", "0", query: "limit=0")
             .Bad(400, "limit", "501", query: "limit=501"),
+        new Call("POST /api/session")
+            .Good(204, "the key", Json("""{"key": "0123456789abcdef"}"""))
+            .Bad(400, "key", "none", Json("{}")),
+        new Call("DELETE /api/session").Good(204, "nothing"),
         new Call("GET /api/about").Good(200, "nothing"),
         new Call("GET /health/live").Good(200, "nothing"),
         new Call("GET /health/ready").Good(200, "nothing (503 where something is missing)"),

@@ -35,6 +35,19 @@ public sealed class AccessControlTests : ApiFixture
         Assert.That(response.StatusCode, Is.EqualTo(status));
     }
 
+    [TestCase("empty", false)]
+    [TestCase("document", true)]
+    [TestCase(null, true)]
+    public async Task Refusal_OfWhatAScriptFetches_LeavesTheAskingToThePage(string? destination, bool asks)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/api/models");
+        if (destination is not null)
+            request.Headers.TryAddWithoutValidation("Sec-Fetch-Dest", destination);
+        using var response = await Client.SendAsync(request);
+
+        Assert.That(response.Headers.WwwAuthenticate.Any(way => way.Scheme == "Basic"), Is.EqualTo(asks));
+    }
+
     [TestCase("http://127.0.0.1:8080", true)]
     [TestCase("http://localhost:8080", true)]
     [TestCase("http://[::1]:8080", true)]

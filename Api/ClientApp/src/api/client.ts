@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch'
+import { shallowRef } from 'vue'
 import type { components, paths } from './schema'
 
 export type Schemas = components['schemas']
@@ -21,11 +22,16 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether the service wants the key before it answers anything else. */
+export const isSignInNeeded = shallowRef(false)
+
 export const api = createClient<paths>({
   baseUrl: location.origin,
   fetch: async (request) => {
     try {
-      return await fetch(request)
+      const response = await fetch(request)
+      if (response.status === 401 && !request.url.endsWith('/api/session')) isSignInNeeded.value = true
+      return response
     } catch {
       throw new ApiError('The service cannot be reached. Nothing was changed; try again when it is back.', 0)
     }
