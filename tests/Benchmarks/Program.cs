@@ -5,5 +5,6 @@ var root = new RootCommand("Benchmarks: each prints ratios against a named peer 
 {
     StepBenchmark.CreateCommand(),
     StepPeer.CreateCommand(),
+    GridBenchmark.CreateCommand(),
 };
 return root.Parse(args).Invoke();

@@ -1,0 +1,116 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.IO.Compression;
+using System.Text.RegularExpressions;
+using MlExperiments.Testing;
+
+namespace MlExperiments.Benchmarks;
+
+/// <summary>
+/// <c>grid</c>: 27 experiments (learning rate 0.001, 0.01, 0.1 x layers 1, 2, 4 x three numbers of steps) through the running product, from the request
+/// to the last result, against 27 runs of train.py: one after another with two threads, and two at a time with one thread each. Dropout 0, the same images.
+/// </summary>
+internal static partial class GridBenchmark
+{
+    private static readonly double[] Rates = [0.001, 0.01, 0.1];
+    private static readonly int[] Layers = [1, 2, 4];
+
+    public static Command CreateCommand()
+    {
+        var images = new Option<FileInfo>("--images") { Description = "A zip with train/ and test/, each with a folder per class of 28 x 28 grey images", Required = true };
+        var steps = new Option<int[]>("--steps") { Description = "The numbers of steps", DefaultValueFactory = _ => [100, 200, 400], AllowMultipleArgumentsPerToken = true };
+        var full = new Option<bool>("--full") { Description = "The default grid's 1000, 2000 and 4000 steps: about an hour" };
+        var parallelOnly = new Option<bool>("--parallel-only") { Description = "Without the runs one after another" };
+        var python = new Option<string>("--python") { Description = "A Python that has torch and torchvision", DefaultValueFactory = _ => "/usr/bin/python3" };
+        var command = new Command("grid", "27 experiments end to end, against 27 runs of a script") { images, steps, full, parallelOnly, python };
+        command.SetAction((result, _) => RunAsync(
+            result.GetValue(images)!, result.GetValue(full) ? [1000, 2000, 4000] : result.GetValue(steps)!, result.GetValue(parallelOnly), result.GetValue(python)!));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(FileInfo images, int[] steps, bool parallelOnly, string python)
+    {
+        var folder = Directory.CreateTempSubdirectory("mlexperiments-grid-");
+        try
+        {
+            await ZipFile.ExtractToDirectoryAsync(images.FullName, folder.FullName);
+            var ours = await OursAsync(images, steps);
+            Say(ours, null);
+            Say(await TheirsAsync(python, folder.FullName, steps, atOnce: 2, threads: 1), ours);
+            if (!parallelOnly)
+                Say(await TheirsAsync(python, folder.FullName, steps, atOnce: 1, threads: 2), ours);
+            return 0;
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    private static async Task<Outcome> OursAsync(FileInfo images, int[] steps)
+    {
+        await using var postgres = await PrivatePostgres.StartAsync();
+        await using var stack = await Stack.StartAsync(slots: 2, await TestDatabase.CreateEmptyAsync(postgres));
+        var model = await stack.CreateModelAsync("grid");
+        var clock = Stopwatch.StartNew();
+        await using (var zip = images.OpenRead())
+            await stack.UploadAsync(model, zip);
+        var upload = clock.Elapsed;
+        await stack.PostAsync($"/api/models/{model}/experiments", new { space = new { learningRate = Rates, layers = Layers, steps }, @fixed = new { dropout = 0 } });
+        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(0.2));
+        while (await timer.WaitForNextTickAsync())
+        {
+            var counts = (await stack.GetAsync($"/api/models/{model}/experiments/summary")).GetProperty("statuses");
+            if (counts.GetProperty("failed").GetInt32() > 0)
+                throw new InvalidOperationException("An experiment failed.");
+            if (counts.GetProperty("completed").GetInt32() == 27)
+                break;
+        }
+
+        var took = clock.Elapsed;
+        var best = (await stack.ExperimentsAsync(model)).Max(experiment => experiment.GetProperty("testAccuracy").GetDouble());
+        return new Outcome(string.Create(CultureInfo.InvariantCulture, $"ours, two slots; {upload.TotalSeconds:F1} s of it the upload"), took, best);
+    }
+
+    private static async Task<Outcome> TheirsAsync(string python, string images, int[] steps, int atOnce, int threads)
+    {
+        var runs = (from rate in Rates from layers in Layers from count in steps select (rate, layers, count)).ToList();
+        var best = 0.0;
+        var clock = Stopwatch.StartNew();
+        await Parallel.ForEachAsync(runs, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, async (run, _) =>
+        {
+            var accuracy = await RunScriptAsync(
+                python, Path.Combine(AppContext.BaseDirectory, "train.py"),
+                "--i", Text(run.rate), "--j", Text(run.layers), "--k", Text(run.count), "--images", images, "--dropout", "0", "--threads", Text(threads));
+            lock (runs)
+                best = Math.Max(best, accuracy);
+        });
+        return new Outcome(atOnce == 1 ? "train.py, one after another, two threads" : "train.py, two at a time, one thread each", clock.Elapsed, best);
+    }
+
+    private static async Task<double> RunScriptAsync(string python, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(python, arguments) { RedirectStandardOutput = true };
+        // As many as it was told to: others would be in the way of the process beside it.
+        start.Environment["OMP_NUM_THREADS"] = arguments[^1];
+        using var process = Process.Start(start)!;
+        var output = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return process.ExitCode == 0 && Accuracy().Match(output) is { Success: true } match
+            ? double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)
+            : throw new InvalidOperationException($"{python} {string.Join(' ', arguments)} ended with {process.ExitCode}.");
+    }
+
+    private static void Say(Outcome outcome, Outcome? ours) => Console.WriteLine(string.Create(
+        CultureInfo.InvariantCulture,
+        $"{outcome.Took.TotalSeconds,8:F1} s  {(ours is null ? "" : $"{outcome.Took / ours.Took:F1} x ours"),10}  best test accuracy {outcome.Best:F4}  {outcome.Name}"));
+
+    private static string Text<T>(T value)
+        where T : IFormattable => value.ToString(null, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"^accuracy: ([0-9.]+)", RegexOptions.Multiline)]
+    private static partial Regex Accuracy();
+
+    private sealed record Outcome(string Name, TimeSpan Took, double Best);
+}
