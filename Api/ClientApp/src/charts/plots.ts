@@ -17,11 +17,13 @@ export function ranks(values: readonly number[], isHigherBetter: boolean): numbe
   return values.map((value) => places.get(value) ?? 0)
 }
 
+const axisLabel = (axis: Axis, theme: Theme): Record<string, unknown> => ({ color: theme.soft, hideOverlap: true, customValues: tickValues(axis), formatter: (at: number) => axis.label(at) })
+
 const axisStyle = (axis: Axis, theme: Theme): Record<string, unknown> => ({
   type: 'value',
   min: axis.min,
   max: axis.max,
-  axisLabel: { color: theme.soft, hideOverlap: true, customValues: tickValues(axis), formatter: (at: number) => axis.label(at) },
+  axisLabel: axisLabel(axis, theme),
   axisTick: { customValues: tickValues(axis) },
   axisLine: { lineStyle: { color: theme.line } },
 })
@@ -41,6 +43,8 @@ export function parallelOption(axes: readonly Axis[], metric: Axis, isHigherBett
       id: axis.name,
       dim,
       name: axis.title,
+      // Lines run through them.
+      axisLabel: { ...axisLabel(axis, theme), textBorderColor: theme.card, textBorderWidth: 3 },
       // Alternating heights, so that long names don't run into each other.
       nameTextStyle: { color: theme.text, fontSize: 11, padding: dim % 2 === 1 && all.length > 4 ? [0, 0, 12, 0] : 0 },
       areaSelectStyle: { width: 22, borderWidth: 1, borderColor: theme.accent, color: theme.accent, opacity: 0.25 },
