@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using MlExperiments.Api.Analysis;
 using MlExperiments.Api.Control;
 using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Images;
@@ -66,6 +67,7 @@ try
     app.MapGenerate();
     app.MapExperimentLists();
     app.MapExperiments();
+    app.MapAnalysis();
     app.MapLive();
     app.MapControl();
     app.MapStudies();

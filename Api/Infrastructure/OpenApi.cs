@@ -117,6 +117,7 @@ internal static class OpenApi
             ["Models"] = "A model is a named learning problem: its images, classes, input size, experiments and the best of them.",
             ["Images"] = "A model's labelled images: upload them, look at them, count them.",
             ["Experiments"] = "An experiment is one set of parameters: generate them, have them trained, compare them, read off the best.",
+            ["Analysis"] = "What experiments say together: points to plot, and which parameters matter.",
             ["Control"] = "Change your mind while experiments wait or train: pause, resume, cancel, try again, adjust.",
             ["Live"] = "Experiments as they change, pushed to whoever watches: server-sent events.",
             ["Studies"] = "A study is one request to explore: a search space, and the experiments that came of it.",

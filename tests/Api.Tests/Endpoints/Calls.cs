@@ -118,6 +118,15 @@ internal static class Calls
         new Call("GET /api/experiments/summary")
             .Good(200, "a filter", query: "filter=layers=2")
             .Bad(400, "status", "finished", query: "status=finished"),
+        new Call("GET /api/models/{id}/experiments/points", Things.Model)
+            .Good(200, "a metric, and what lists filter by", query: "metric=loss&limit=100&filter=layers=1&status=completed")
+            .Bad(400, "metric", "luck", query: "metric=luck")
+            .Bad(400, "limit", "0", query: "limit=0")
+            .Bad(400, "filter", "layers >", query: "filter=layers>"),
+        new Call("GET /api/models/{id}/importance", Things.Model)
+            .Good(200, "a metric, and what lists filter by", query: "metric=loss&status=completed")
+            .Bad(400, "metric", "luck", query: "metric=luck")
+            .Bad(400, "studyId", "7", query: "studyId=7"),
         new Call("GET /api/experiments")
             .Good(200, "the most accurate of all models", query: "status=completed&sort=accuracy&order=desc&limit=2")
             .Pages()

@@ -1,0 +1,158 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.Playwright;
+using MlExperiments.Testing;
+
+namespace MlExperiments.Page.Tests;
+
+/// <summary>What a model's experiments say together, and any of them side by side.</summary>
+public sealed partial class AnalyseTests : PageFixture
+{
+    private const int Experiments = 12;
+
+    private string _model = "";
+    private List<string> _ids = [];
+
+    private ILocator Points => Page.GetByRole(AriaRole.Region, new() { Name = "Experiments within the limits" }).Locator("tbody tr");
+
+    private ILocator Curves => Page.GetByRole(AriaRole.Region, new() { Name = "Experiments of the curves" }).Locator("tbody tr");
+
+    private ILocator SideBySide => Page.GetByRole(AriaRole.Region, new() { Name = "Chosen experiments side by side" });
+
+    /// <summary>Learning rate 0.001, 0.01, 0.1 x layers 1, 2 x steps 100, 200.</summary>
+    [OneTimeSetUp]
+    public async Task TrainAsync() => (_model, _ids) = await TrainAsync("Analysed digits", [0.001, 0.01, 0.1], [1, 2], [100, 200]);
+
+    [Test]
+    public async Task Model_Analysed_BrushingFiltersTheTable_AndTheAddressKeepsIt()
+    {
+        await Page.GotoAsync($"/models/{_model}");
+        await Link("Analyse").ClickAsync();
+        await ExpectAsync($"{Experiments} of {Experiments} experiments chosen");
+        await Assertions.Expect(Points).ToHaveCountAsync(Experiments);
+        await Page.GetByText("Exact: every combination was measured").WaitForAsync();
+        await Assertions.Expect(Page.Locator(".importance tbody tr").Filter(new() { HasText = "learning rate" }).First).ToContainTextAsync("%");
+
+        await Page.GetByText("Limits by keyboard").ClickAsync();
+        await Page.GetByLabel("layers from").SelectOptionAsync("2");
+        await ExpectAsync("6 of 12 experiments chosen");
+        await Assertions.Expect(Points).ToHaveCountAsync(6);
+        await Page.WaitForURLAsync("**brush=layers:2..2**");
+        await Page.ReloadAsync();
+        await ExpectAsync("6 of 12 experiments chosen");
+        await Button("Lift the limit").ClickAsync();
+        await ExpectAsync("12 of 12 experiments chosen");
+
+        // Along the last axis, the accuracy, over its upper half.
+        var plot = (await Page.Locator(".parallel canvas").First.BoundingBoxAsync())!;
+        var axis = plot.X + plot.Width - 56;
+        await Page.Mouse.MoveAsync(axis, plot.Y + 200);
+        await Page.Mouse.DownAsync();
+        await Page.Mouse.MoveAsync(axis, plot.Y + 35, new() { Steps = 10 });
+        await Page.Mouse.UpAsync();
+        await Page.WaitForURLAsync("**brush=accuracy**");
+        var words = await Page.GetByText(Chosen()).InnerTextAsync();
+        var count = int.Parse(Chosen().Match(words).Groups[1].Value, CultureInfo.InvariantCulture);
+        Assert.That(count, Is.InRange(1, Experiments - 1));
+        await Assertions.Expect(Points).ToHaveCountAsync(count);
+        await Screenshots.TakeAsync(Page, "analyse-brushed");
+        await Page.ReloadAsync();
+        await Assertions.Expect(Points).ToHaveCountAsync(count);
+    }
+
+    [Test]
+    public async Task Model_Analysed_ShowsMapsAndCurvesOfWhatIsChosen()
+    {
+        await Page.GotoAsync($"/models/{_model}/analyse?x=layers&y=learningRate");
+        await Assertions.Expect(Page.Locator(".heat td.cell")).ToHaveCountAsync(6);
+        await Assertions.Expect(Page.Locator(".heat td.best").First).ToContainTextAsync("the best");
+        await Page.GetByLabel("Each cell has the").SelectOptionAsync("mean");
+        await Page.WaitForURLAsync("**cell=mean**");
+        await Assertions.Expect(Page.Locator(".slice canvas")).ToHaveCountAsync(3);
+
+        await Assertions.Expect(Curves).ToHaveCountAsync(5);
+        await Points.Nth(7).GetByRole(AriaRole.Checkbox).CheckAsync();
+        await Assertions.Expect(Curves).ToHaveCountAsync(6);
+        await Page.GetByLabel("Curves of").SelectOptionAsync("loss");
+        await Page.GetByLabel("Curves over").SelectOptionAsync("time");
+        await Page.GetByLabel("smoothing").FillAsync("0.6");
+        await Page.GetByLabel("logarithmic").CheckAsync();
+        await Page.WaitForURLAsync("**log=1**");
+        await Page.ReloadAsync();
+        await Assertions.Expect(Curves).ToHaveCountAsync(6);
+        await Assertions.Expect(Page.GetByLabel("Curves of")).ToHaveValueAsync("loss");
+        await Assertions.Expect(Page.GetByLabel("smoothing")).ToHaveValueAsync("0.6");
+        await Assertions.Expect(Curves.First).ToContainTextAsync(Decimal());
+        await Curves.First.GetByRole(AriaRole.Button).ClickAsync();
+        await Assertions.Expect(Curves).ToHaveCountAsync(5);
+        await Page.Locator(".plot-box canvas").WaitForAsync();
+        await Screenshots.TakeAllAsync(Page, "analyse");
+        await Accessibility.CheckAsync(Page, "analyse");
+
+        await Page.GetByLabel("Filter experiments").FillAsync("layers >");
+        await Page.GetByLabel("Filter experiments").PressAsync("Enter");
+        await Page.GetByText("The filter ends where a value for layers was expected.").WaitForAsync();
+        await Page.GetByLabel("Filter experiments").FillAsync("layers > 7");
+        await Page.GetByLabel("Filter experiments").PressAsync("Enter");
+        await ExpectAsync("Nothing to analyse yet");
+        await Screenshots.TakeAllAsync(Page, "analyse-empty");
+    }
+
+    [Test]
+    public async Task Experiments_OfTwoModels_AreCompared()
+    {
+        var (_, others) = await TrainAsync("Other digits", [0.003], [1], [100]);
+        await Page.GotoAsync($"/compare?experiments={_ids[0]},{_ids[1]},{others[0]},{Guid.NewGuid()}");
+
+        await ExpectAsync("Compare 3 experiments");
+        await ExpectAsync("1 of the experiments is not there.");
+        await Link("Other digits").First.WaitForAsync();
+        await Assertions.Expect(SideBySide.Locator("thead th")).ToHaveCountAsync(3);
+        await Assertions.Expect(SideBySide.Locator("tr.differs").Filter(new() { HasText = "steps" })).ToContainTextAsync("differs");
+        await Assertions.Expect(SideBySide.Locator("tbody tr").Filter(new() { HasText = "batch size" })).ToHaveCountAsync(1);
+        await Page.GetByLabel("only differences").CheckAsync();
+        await Assertions.Expect(SideBySide.Locator("tbody tr").Filter(new() { HasText = "batch size" })).ToHaveCountAsync(0);
+        await Assertions.Expect(SideBySide.Locator("tr.differs")).Not.ToHaveCountAsync(0);
+        await Assertions.Expect(Curves).ToHaveCountAsync(3);
+        await Page.Locator(".plot-box canvas").WaitForAsync();
+        await Page.Locator(".parallel canvas").WaitForAsync();
+        await Screenshots.TakeAllAsync(Page, "compare");
+        await Accessibility.CheckAsync(Page, "compare");
+
+        await Page.ReloadAsync();
+        await Assertions.Expect(Page.GetByLabel("only differences")).ToBeCheckedAsync();
+        await Button("Take #1 out of the table").First.ClickAsync();
+        await Assertions.Expect(SideBySide.Locator("thead th")).ToHaveCountAsync(2);
+        Assert.That(Page.Url, Does.Not.Contain(_ids[0]));
+    }
+
+    [Test]
+    public async Task Compare_OfNothing_SaysWhatToDo()
+    {
+        await Page.GotoAsync("/compare");
+        await ExpectAsync("Nothing to compare");
+        await Page.GotoAsync($"/compare?experiments={Guid.NewGuid()},7");
+        await ExpectAsync("These experiments are not there");
+        await Page.GotoAsync($"/models/{Guid.NewGuid()}/analyse");
+        await ExpectAsync("This model can't be analysed");
+    }
+
+    private static async Task<(string Model, List<string> Ids)> TrainAsync(string name, double[] learningRate, int[] layers, int[] steps)
+    {
+        var model = await Stack.CreateModelAsync(name);
+        await Stack.UploadAsync(model, DrawnDigits.Zip(30));
+        var study = await Stack.PostAsync(
+            $"/api/models/{model}/experiments", new { space = new { learningRate, layers, steps }, @fixed = new { filters = 4, denseUnits = 16, batchSize = 32 } });
+        await Stack.WhenAllCompletedAsync(model, TimeSpan.FromMinutes(2));
+        return (model, [.. study.GetProperty("experiments").EnumerateArray().Select(Id)]);
+    }
+
+    private static string Id(JsonElement experiment) => experiment.GetProperty("id").GetString()!;
+
+    [GeneratedRegex(@"^(\d+) of 12 experiments chosen$")]
+    private static partial Regex Chosen();
+
+    [GeneratedRegex(@"\d\.\d{4}")]
+    private static partial Regex Decimal();
+}
