@@ -66,6 +66,7 @@ try
     app.MapGenerate();
     app.MapExperimentLists();
     app.MapExperiments();
+    app.MapClasses();
     app.MapLive();
     app.MapControl();
     app.MapStudies();
