@@ -68,6 +68,7 @@ try
     app.MapExperimentLists();
     app.MapExperiments();
     app.MapAnalysis();
+    app.MapClasses();
     app.MapLive();
     app.MapControl();
     app.MapStudies();

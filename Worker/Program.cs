@@ -35,6 +35,7 @@ try
     services.AddSingleton<TrainerProgram>();
     services.AddSingleton<SlotPool>();
     services.AddSingleton<PackedDataSets>();
+    services.AddSingleton<ImageHashes>();
     services.AddSingleton<Claims>();
     services.AddSingleton<TrajectoryWriter>();
     services.AddSingleton<RunningAttempts>();

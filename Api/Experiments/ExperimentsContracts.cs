@@ -20,6 +20,7 @@ namespace MlExperiments.Api.Experiments;
 /// <param name="Diverged">True where the loss left the finite numbers, so that training ended early.</param>
 /// <param name="DurationSeconds">Training time from step 0 to totalSteps, whoever paid for it.</param>
 /// <param name="SavedSeconds">The part of it that had been trained for another experiment.</param>
+/// <param name="ImagesPerSecond">Training images per second of durationSeconds; null until completed, and where it diverged.</param>
 /// <param name="Worker">Name of the worker that trained or trains it.</param>
 /// <param name="Error">Why it failed, or was cancelled by the service.</param>
 /// <param name="Priority">Higher is trained earlier.</param>
@@ -51,6 +52,7 @@ public record ExperimentResponse(
     DateTimeOffset? FinishedAt,
     double? DurationSeconds,
     double? SavedSeconds,
+    double? ImagesPerSecond,
     string? Worker,
     string? Error,
     int Priority,

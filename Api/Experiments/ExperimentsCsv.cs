@@ -41,6 +41,7 @@ internal static class ExperimentsCsv
         ("diverged", experiment => experiment.Diverged ? "true" : "false"),
         ("durationSeconds", experiment => experiment.DurationSeconds),
         ("savedSeconds", experiment => experiment.SavedSeconds),
+        ("imagesPerSecond", experiment => experiment.ImagesPerSecond),
         ("createdAt", experiment => Time(experiment.CreatedAt)),
         ("startedAt", experiment => Time(experiment.StartedAt)),
         ("finishedAt", experiment => Time(experiment.FinishedAt)),

@@ -31,7 +31,7 @@ internal static class ExperimentsEndpoints
     internal const string QueuedExample = "{" + ExampleHead + """
         , "status": "queued", "waitingFor": "a free slot: all 2 are busy", "step": 0, "totalSteps": 2000, "epoch": 0,
         "accuracy": null, "bestAccuracy": null, "bestStep": null, "testAccuracy": null, "loss": null, "meanSquaredError": null, "diverged": false,
-        "createdAt": "2026-03-01T09:00:00+00:00", "startedAt": null, "finishedAt": null, "durationSeconds": null, "savedSeconds": null, "worker": null, "error": null,
+        "createdAt": "2026-03-01T09:00:00+00:00", "startedAt": null, "finishedAt": null, "durationSeconds": null, "savedSeconds": null, "imagesPerSecond": null, "worker": null, "error": null,
         "priority": 0, "startAt": null, "adjustment": null}
         """;
 
@@ -39,7 +39,7 @@ internal static class ExperimentsEndpoints
         , "status": "completed", "waitingFor": null, "step": 2000, "totalSteps": 2000, "epoch": 2.6667,
         "accuracy": 0.989, "bestAccuracy": 0.991, "bestStep": 1900, "testAccuracy": 0.9885, "loss": 0.034, "meanSquaredError": 0.0016, "diverged": false,
         "createdAt": "2026-03-01T09:00:00+00:00", "startedAt": "2026-03-01T09:00:02+00:00", "finishedAt": "2026-03-01T09:00:25+00:00",
-        "durationSeconds": 21.4, "savedSeconds": 10.6, "worker": "worker-1", "error": null,
+        "durationSeconds": 21.4, "savedSeconds": 10.6, "imagesPerSecond": 5981.3, "worker": "worker-1", "error": null,
         "priority": 0, "startAt": null, "adjustment": null
         """;
 

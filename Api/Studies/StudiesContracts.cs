@@ -14,6 +14,8 @@ public sealed record StudyResponse(Guid Id, string Name, Guid ModelId, Guid Data
 /// <param name="Experiments">How many there are by status; every status is there.</param>
 /// <param name="Progress">Share of the training steps that are done, 0 to 1; steps that experiments share count once.</param>
 /// <param name="EstimatedSecondsLeft">At the speed of the trajectories that run now; null while none does.</param>
+/// <param name="TrainedSeconds">Training time that its completed experiments took, each without what had been trained for another.</param>
+/// <param name="SavedSeconds">Training time that sharing saved them.</param>
 /// <param name="StoppedAt">When one of its limits stopped it: what was queued or running then was cancelled; null where none did.</param>
 /// <param name="StopReason">Which limit that was.</param>
 public sealed record StudyDetail(
@@ -26,6 +28,8 @@ public sealed record StudyDetail(
     IReadOnlyDictionary<string, int> Experiments,
     double Progress,
     double? EstimatedSecondsLeft,
+    double TrainedSeconds,
+    double SavedSeconds,
     DateTimeOffset? StoppedAt,
     string? StopReason);
 

@@ -31,7 +31,7 @@ internal static class StudiesEndpoints
                                  "strategy": {"sampler": "grid"}, "objective": {"metric": "accuracy", "direction": "maximize"}, "limits": {"running": 2, "seconds": 3600, "failures": 5}, "start": true,
                                  "replicates": 1, "priority": 0},
                 "experiments": {"draft": 0, "queued": 3, "running": 2, "completed": 22, "paused": 0, "cancelled": 0, "failed": 0, "pruned": 0},
-                "progress": 0.84, "estimatedSecondsLeft": 61, "stoppedAt": null, "stopReason": null}
+                "progress": 0.84, "estimatedSecondsLeft": 61, "trainedSeconds": 312.5, "savedSeconds": 187.9, "stoppedAt": null, "stopReason": null}
                 """)
             .Fails(404);
         group.MapGet("/{id:guid}/results", GetResults)
@@ -100,6 +100,10 @@ internal static class StudiesEndpoints
                   GROUP BY trajectories.id) AS trajectories
             """).ToListAsync(cancellationToken);
         var (total, done, speed) = work[0];
+        var seconds = await db.Experiments.Where(experiment => experiment.StudyId == id && experiment.Status == ExperimentStatus.Completed)
+            .GroupBy(_ => true)
+            .Select(all => new { Needed = all.Sum(experiment => experiment.DurationSeconds) ?? 0, Saved = all.Sum(experiment => experiment.SavedSeconds) ?? 0 })
+            .SingleOrDefaultAsync(cancellationToken);
         return TypedResults.Ok(new StudyDetail(
             study.Id,
             study.Name,
@@ -110,6 +114,8 @@ internal static class StudiesEndpoints
             StatusCounts.All(statuses),
             total == 0 ? 1 : Math.Round(done / total, 4),
             speed > 0 ? Math.Round((total - done) / speed) : null,
+            seconds is null ? 0 : Math.Round(seconds.Needed - seconds.Saved, 1),
+            Math.Round(seconds?.Saved ?? 0, 1),
             study.StoppedAt,
             study.StopReason));
     }

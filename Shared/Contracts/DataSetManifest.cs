@@ -173,6 +173,26 @@ public sealed class DataSetManifest
         return JsonSerializer.Deserialize<string[]>(packs)!;
     }
 
+    /// <summary>Reads which images some rows are, without the others.</summary>
+    /// <returns>SHA-256 of each row's image file, lower-case hex; null for a row that there is not.</returns>
+    /// <exception cref="InvalidDataException">It is no manifest, or a damaged one.</exception>
+    /// <exception cref="IOException">It can't be read.</exception>
+    public static IReadOnlyList<string?> ReadHashes(string path, IEnumerable<int> rows)
+    {
+        using var file = SafetensorsReader.Open(path);
+        var hashes = file.Tensor("sha256", SafetensorsType.U8, 2);
+        var count = hashes.Length / HashLength;
+        var hash = new byte[HashLength];
+        return [.. rows.Select(Read)];
+
+        string? Read(int row)
+        {
+            if (row < 0 || row >= count) return null;
+            file.Read(hashes, (long)row * HashLength, hash);
+            return Convert.ToHexStringLower(hash);
+        }
+    }
+
     private static DataSetManifest Create(IReadOnlyList<ManifestImage> images, ImageSplit[] splits, string[] classes)
     {
         var order = Enumerable.Range(0, images.Count).ToArray();

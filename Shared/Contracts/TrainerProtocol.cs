@@ -111,6 +111,8 @@ public sealed record MetricsEvent(Guid TrajectoryId, int Step, IReadOnlyDictiona
 /// <param name="Weights">Path of the weights at this step (safetensors).</param>
 /// <param name="WeightsHash">SHA-256 over the weights' bytes (not the file's), lower-case hex.</param>
 /// <param name="TrainSeconds">Training time from step 0 to this step, without evaluation.</param>
+/// <param name="Classes">The measurement by class; null from a trainer that makes none, and where there are more than <see cref="ClassMeasurement.MaxClasses"/>.</param>
+/// <param name="TestClasses">The same on the test split.</param>
 public sealed record MilestoneEvent(
     Guid TrajectoryId,
     int Step,
@@ -122,7 +124,9 @@ public sealed record MilestoneEvent(
     string Weights,
     string WeightsHash,
     double TrainSeconds,
-    bool Reproducible) : TrainingEvent(TrajectoryId);
+    bool Reproducible,
+    ClassMeasurement? Classes = null,
+    ClassMeasurement? TestClasses = null) : TrainingEvent(TrajectoryId);
 
 /// <summary>A checkpoint file is complete, flushed and renamed.</summary>
 public sealed record CheckpointEvent(Guid TrajectoryId, int Step, string Path, double TrainSeconds) : TrainingEvent(TrajectoryId);

@@ -12,6 +12,7 @@ public sealed partial class ExperimentsDbContext(DbContextOptions<ExperimentsDbC
     public DbSet<DataSetVersion> DataSetVersions => Set<DataSetVersion>();
     public DbSet<Study> Studies => Set<Study>();
     public DbSet<Experiment> Experiments => Set<Experiment>();
+    public DbSet<ExperimentClasses> ExperimentClasses => Set<ExperimentClasses>();
     public DbSet<Trajectory> Trajectories => Set<Trajectory>();
     public DbSet<Attempt> Attempts => Set<Attempt>();
     public DbSet<Checkpoint> Checkpoints => Set<Checkpoint>();

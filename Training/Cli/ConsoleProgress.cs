@@ -25,8 +25,8 @@ internal sealed class ConsoleProgress : ITrainingHost, IDisposable
         });
     }
 
-    /// <summary>On the validation split, 0 to 1; null until the training is measured.</summary>
-    public double? Accuracy { get; private set; }
+    /// <summary>Null until the training is measured.</summary>
+    public MilestoneEvent? Measured { get; private set; }
 
     /// <summary>Runs the training behind the display.</summary>
     public void Show(Action train)
@@ -59,7 +59,7 @@ internal sealed class ConsoleProgress : ITrainingHost, IDisposable
                     $"step {progress.Step}/{_parameters.Steps}  loss {progress.Loss:F4}  {progress.StepsPerSecond:F1} steps/s"));
                 break;
             case MilestoneEvent milestone:
-                Accuracy = milestone.Accuracy;
+                Measured = milestone;
                 var diverged = milestone.Diverged ? "; it diverged" : "";
                 Write(milestone.Step, string.Create(CultureInfo.InvariantCulture, $"trained in {milestone.TrainSeconds:F1} s{diverged}"));
                 break;

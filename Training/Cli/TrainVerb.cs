@@ -24,18 +24,20 @@ internal static partial class TrainVerb
         var channels = new Option<int>("--channels") { Description = "1 (grey) or 3 (colour)", DefaultValueFactory = _ => 1 };
         var output = TrainedFolder.CreateOption();
         var device = DeviceOption.Create();
-        var command = new Command("train", "Train an experiment and print its accuracy") { images, size, channels, output, device };
+        var verbose = new Option<bool>("--verbose") { Description = "Print precision, recall and F1 of each class, too" };
+        var command = new Command("train", "Train an experiment and print its accuracy") { images, size, channels, output, device, verbose };
         parameters.AddTo(command);
         command.SetAction(result => CommandLine.Guarded(() => Train(
             parameters.Read(result),
             result.GetValue(images)!,
             Shape(result.GetValue(size)!, result.GetValue(channels)),
             TrainedFolder.At(result.GetValue(output)),
-            result.GetValue(device)!)));
+            result.GetValue(device)!,
+            result.GetValue(verbose))));
         return command;
     }
 
-    private static int Train(ExperimentParameters parameters, DirectoryInfo images, ImageShape shape, TrainedFolder folder, string device)
+    private static int Train(ExperimentParameters parameters, DirectoryInfo images, ImageShape shape, TrainedFolder folder, string device, bool verbose)
     {
         Engine.UseOneThread();
         Engine.UseDevice(device);
@@ -48,18 +50,42 @@ internal static partial class TrainVerb
             using var progress = new ConsoleProgress(parameters);
             using var run = Start(parameters, dataSet, folder, progress);
             progress.Show(run.Train);
-            if (progress.Accuracy is not { } measured)
+            if (progress.Measured is not { } measured)
             {
                 Console.Error.WriteLine("Stopped; the same command goes on from here.");
                 return CommandLine.Interrupted;
             }
 
-            accuracy = measured;
+            accuracy = measured.Accuracy;
+            SaveClasses(dataSet, measured, ClassReport.PathOf(weights));
         }
 
+        if (verbose) PrintClasses(ClassReport.PathOf(weights));
         Console.WriteLine($"weights: {weights}");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"accuracy: {accuracy:F4}"));
         return 0;
+    }
+
+    private static void SaveClasses(string dataSet, MilestoneEvent measured, string path)
+    {
+        // Those of other images that were trained on before.
+        File.Delete(path);
+        if (measured.Classes is null) return;
+        using var data = PackedDataSet.Open(dataSet);
+        new ClassReport(data.Classes, measured.Classes, measured.TestClasses).Save(path);
+    }
+
+    private static void PrintClasses(string path)
+    {
+        if (ClassReport.Read(path) is { } report)
+        {
+            foreach (var line in report.Lines()) Console.WriteLine(line);
+            Console.WriteLine($"classes: {path}");
+        }
+        else
+        {
+            Console.Error.WriteLine("There are no results by class: they are kept of up to 10,000 classes, since this version.");
+        }
     }
 
     // What was trained on these very images need not be trained again.

@@ -36,8 +36,9 @@ internal static class Evaluation
 
     /// <summary>Measures these rows.</summary>
     /// <param name="interrupted">Asked between batches; true gives up.</param>
+    /// <param name="classes">Takes what became of each class, where it is wanted.</param>
     /// <returns>Null when given up.</returns>
-    public static Measurement? Measure(Cnn network, PackedDataSet data, ReadOnlySpan<int> rows, Func<bool> interrupted)
+    public static Measurement? Measure(Cnn network, PackedDataSet data, ReadOnlySpan<int> rows, Func<bool> interrupted, ClassTally? classes = null)
     {
         var (right, loss, squares) = (0, 0.0, 0.0);
         var batchSize = BatchSize(data.Shape);
@@ -53,8 +54,10 @@ internal static class Evaluation
                 var label = data.Labels[batch[i]];
                 var row = logits.Slice(i * network.Classes, network.Classes);
                 var probabilities = Softmax(row, out var logSum);
-                loss += logSum - row[label];
-                if (Largest(row) == label) right++;
+                var (predicted, imageLoss) = (Largest(row), logSum - row[label]);
+                loss += imageLoss;
+                if (predicted == label) right++;
+                classes?.Add(batch[i], label, predicted, imageLoss, probabilities);
                 for (var c = 0; c < row.Length; c++) squares += Math.Pow(probabilities[c] - (c == label ? 1 : 0), 2);
             }
         }

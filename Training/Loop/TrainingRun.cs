@@ -168,11 +168,13 @@ internal sealed class TrainingRun : IDisposable
     // The one at this step, or all that are left when no further step would change anything.
     private bool MeasureMilestones()
     {
-        if (Measure(Evaluation.Rows(_data.Validation)) is not { } validation) return false;
+        var classes = NewTally();
+        if (Measure(Evaluation.Rows(_data.Validation), classes) is not { } validation) return false;
         Measurement? test = null;
+        var testClasses = _data.Test.Count > 0 ? NewTally() : null;
         if (_data.Test.Count > 0)
         {
-            test = Measure(Evaluation.Rows(_data.Test));
+            test = Measure(Evaluation.Rows(_data.Test), testClasses);
             if (test is null) return false;
         }
 
@@ -188,7 +190,7 @@ internal sealed class TrainingRun : IDisposable
             var lossIsFinite = double.IsFinite(validation.Loss) && double.IsFinite(_sums.Loss);
             Report(new MilestoneEvent(
                 _command.TrajectoryId, milestone, validation.Accuracy, validation.Loss, validation.MeanSquaredError, test?.Accuracy,
-                _diverged || !lossIsFinite, path, hash, _trainSeconds, _reproducible));
+                _diverged || !lossIsFinite, path, hash, _trainSeconds, _reproducible, classes?.ToMeasurement(), testClasses?.ToMeasurement()));
             _control.Milestones.Remove(milestone);
         }
 
@@ -196,12 +198,19 @@ internal sealed class TrainingRun : IDisposable
         return true;
     }
 
-    private Measurement? Measure(int[] rows) => Evaluation.Measure(_network, _data, rows, () =>
-    {
-        _host.Attend(_control);
-        ReportProgressWhenDue();
-        return _control.MustStop;
-    });
+    private ClassTally? NewTally() => _data.Classes.Count <= ClassMeasurement.MaxClasses ? new(_data.Classes.Count) : null;
+
+    private Measurement? Measure(int[] rows, ClassTally? classes = null) => Evaluation.Measure(
+        _network,
+        _data,
+        rows,
+        () =>
+        {
+            _host.Attend(_control);
+            ReportProgressWhenDue();
+            return _control.MustStop;
+        },
+        classes);
 
     private void WriteCheckpoint()
     {

@@ -16,6 +16,7 @@ public sealed partial class TrajectoryRun(
     IDbContextFactory<ExperimentsDbContext> databases,
     TrajectoryWriter writer,
     PackedDataSets dataSets,
+    ImageHashes hashes,
     IBlobStore blobs,
     RunningAttempts attempts,
     IOptions<WorkerOptions> options,
@@ -261,7 +262,8 @@ public sealed partial class TrajectoryRun(
             {
                 var weights = await StoreFileAsync(milestone.Weights, token);
                 FailPoint.Hit("milestone.stored");
-                await writer.CompleteMilestoneAsync(claim, fromStep, measured, milestone, weights.Hash, token);
+                var named = await hashes.NameAsync(claim.DataSetVersionId, milestone, token);
+                await writer.CompleteMilestoneAsync(claim, fromStep, measured, named, weights.Hash, token);
             },
             stop);
         FailPoint.Hit("milestone.completed");

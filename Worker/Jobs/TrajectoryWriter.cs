@@ -1,3 +1,4 @@
+using System.Text.Json;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
@@ -33,7 +34,7 @@ public sealed class TrajectoryWriter(
                             .SetProperty(trajectory => trajectory.Loss, progress.Loss)
                             .SetProperty(trajectory => trajectory.StepsPerSecond, progress.StepsPerSecond),
                         token);
-                await AddMetricsAsync(db, claim, metrics, token);
+                await AddMetricsAsync(db, claim, options.Value.EvaluateEvery, metrics, token);
                 return await db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId).Select(trajectory => trajectory.Control).SingleAsync(token);
             },
             cancellationToken);
@@ -113,7 +114,11 @@ public sealed class TrajectoryWriter(
                             .SetProperty(experiment => experiment.Error, (string?)null),
                         token);
                 if (completed > 0)
+                {
+                    await AddClassesAsync(db, claim, milestone, token);
                     await CompeteAsync(db, claim, milestone.Step, token);
+                }
+
                 await StudyPlaces.TicketAsync(db, queue, full, token);
                 await MadeProgressAsync(db, claim, token);
             },
@@ -196,7 +201,8 @@ public sealed class TrajectoryWriter(
         db.Trajectories.Where(trajectory => trajectory.Id == claim.TrajectoryId)
             .ExecuteUpdateAsync(set => set.SetProperty(trajectory => trajectory.LostAttempts, 0), cancellationToken);
 
-    private static async Task AddMetricsAsync(ExperimentsDbContext db, Claim claim, IReadOnlyList<MetricsEvent> metrics, CancellationToken cancellationToken)
+    private static async Task AddMetricsAsync(
+        ExperimentsDbContext db, Claim claim, int every, IReadOnlyList<MetricsEvent> metrics, CancellationToken cancellationToken)
     {
         if (metrics.Count == 0)
             return;
@@ -210,6 +216,36 @@ public sealed class TrajectoryWriter(
             INSERT INTO metric_points (trajectory_id, name, step, value)
             SELECT {claim.TrajectoryId}, name, step, value FROM unnest({names}, {steps}, {values}) AS point (name, step, value)
             ON CONFLICT (trajectory_id, name, step) DO UPDATE SET value = excluded.value
+            """,
+            cancellationToken);
+        var newest = metrics.Max(point => point.Step);
+        var stride = CurveLimit.Stride(newest, every);
+        if (stride == every)
+            return;
+        // Besides, the newest point stays until there is a newer one, and the best validation accuracy, which lists show.
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            DELETE FROM metric_points
+            WHERE trajectory_id = {claim.TrajectoryId} AND step % {stride} <> 0 AND step < {newest}
+              AND step <> COALESCE((
+                  SELECT step FROM metric_points
+                  WHERE trajectory_id = {claim.TrajectoryId} AND name = 'validationAccuracy' AND value <= 1
+                  ORDER BY value DESC, step LIMIT 1), 0)
+            """,
+            cancellationToken);
+    }
+
+    private static async Task AddClassesAsync(ExperimentsDbContext db, Claim claim, MilestoneEvent milestone, CancellationToken cancellationToken)
+    {
+        if (milestone.Classes is null)
+            return;
+        var validation = JsonSerializer.Serialize(milestone.Classes, ContractJson.Options);
+        var test = milestone.TestClasses is null ? null : JsonSerializer.Serialize(milestone.TestClasses, ContractJson.Options);
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            INSERT INTO experiment_classes (experiment_id, validation, test)
+            SELECT id, {validation}::jsonb, {test}::jsonb FROM experiments
+            WHERE trajectory_id = {claim.TrajectoryId} AND total_steps = {milestone.Step} AND status = 'completed'
             """,
             cancellationToken);
     }

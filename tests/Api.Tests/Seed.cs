@@ -1,3 +1,5 @@
+using System.Text.Json;
+using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using MlExperiments.Testing;
 using Npgsql;
@@ -48,6 +50,14 @@ internal static class Seed
             FROM done JOIN trajectories ON trajectories.id = done.trajectory_id WHERE data_set_versions.id = trajectories.data_set_version_id
             """,
             experiment, accuracy, testAccuracy ?? (object)DBNull.Value, loss, weights ?? new string('a', 64));
+
+    /// <summary>Results by class as a worker stores them, of an experiment that is completed.</summary>
+    public static Task ClassesAsync(this TestDatabase database, Guid experiment, ClassMeasurement validation, ClassMeasurement? test = null) =>
+        database.ExecuteAsync(
+            "INSERT INTO experiment_classes (experiment_id, validation, test) VALUES ($1, $2::jsonb, $3::jsonb)",
+            experiment,
+            JsonSerializer.Serialize(validation, ContractJson.Options),
+            test is null ? DBNull.Value : JsonSerializer.Serialize(test, ContractJson.Options));
 
     /// <summary>A worker that was seen just now.</summary>
     public static Task WorkerAsync(this TestDatabase database, string name, int slots = 2, int busySlots = 0, int seenSecondsAgo = 0) =>

@@ -330,7 +330,7 @@ public sealed class TrajectoryWriterTests
     }
 
     internal static MilestoneEvent Milestone(Claim claim, int step, double accuracy) =>
-        new(claim.TrajectoryId, step, accuracy, 0.5, 0.05, null, false, "weights", Rows.Hash($"{step} {accuracy}"), step / 100.0, true);
+        new(claim.TrajectoryId, step, accuracy, 0.5, 0.05, null, false, "weights", Rows.Hash($"{step} {accuracy}"), step / 100.0, true) { Classes = ClassesTests.Measured(right: 7) };
 
     private static Checkpoint NewCheckpoint(Claim claim, int step) => new()
     {
@@ -352,6 +352,7 @@ public sealed class TrajectoryWriterTests
             $"""
             SELECT concat_ws('|', (SELECT string_agg(e::text, ';' ORDER BY e.id) FROM experiments e), (SELECT string_agg((t.id, t.fence, t.status, t.step, t.worker_id)::text, ';') FROM trajectories t),
                 (SELECT string_agg(a::text, ';' ORDER BY a.id) FROM attempts a), (SELECT count(*) FROM checkpoints), (SELECT count(*) FROM metric_points),
+                (SELECT string_agg(c::text, ';' ORDER BY c.experiment_id) FROM experiment_classes c),
                 (SELECT string_agg(best_experiment_id::text, ';') FROM data_set_versions)) AS "Value"
             """).SingleAsync();
     }

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using MlExperiments.Shared.Contracts;
 using System.Diagnostics;
 using MlExperiments.Shared.Data;
 using MlExperiments.Testing;
@@ -66,6 +68,32 @@ public sealed class WorkerProcessTests
 
         var attempts = await _stack.AttemptsAsync(shared.Id);
         Assert.That(attempts.Select(attempt => attempt.Outcome), Is.EqualTo(new AttemptOutcome?[] { AttemptOutcome.Completed }));
+    }
+
+    [Test]
+    public async Task Milestone_OfARealTraining_HasItsClasses_AndTheImagesItTookForOthers()
+    {
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [5]);
+        _stack.StartWorker("anna");
+        var experiment = await _stack.WhenFinalAsync(trajectory.Id, 5);
+
+        await using var db = _stack.Database.NewContext();
+        var stored = await db.ExperimentClasses.SingleAsync(classes => classes.ExperimentId == experiment.Id);
+        var measured = stored.Validation.Deserialize<ClassMeasurement>(ContractJson.Options)!;
+        var manifest = DataSetManifest.Open(_stack.BlobPath(_stack.Rows.Version.ManifestBlob));
+        Assert.Multiple(() =>
+        {
+            Assert.That(measured.Images.Sum(), Is.EqualTo(manifest.ValidationCount));
+            Assert.That((double)measured.Right.Sum() / manifest.ValidationCount, Is.EqualTo(experiment.Accuracy));
+            Assert.That(stored.Test, Is.Null);
+            Assert.That(measured.Worst, Is.Not.Empty);
+            foreach (var image in measured.Worst)
+            {
+                Assert.That(manifest.Split(image.Row), Is.EqualTo(ImageSplit.Validation));
+                Assert.That(image.Label, Is.EqualTo(manifest.Label(image.Row)));
+                Assert.That(image.Sha256, Is.EqualTo(Convert.ToHexStringLower(manifest.Sha256(image.Row))));
+            }
+        });
     }
 
     [Test]

@@ -142,6 +142,10 @@ internal static class Calls
             .Good(200, "what is new", query: "maxPoints=100&after=1000")
             .Bad(400, "maxPoints", "1", query: "maxPoints=1")
             .Bad(400, "after", "-1", query: "after=-1"),
+        new Call("GET /api/experiments/{id}/classes", Things.Completed)
+            .Good(200, "the experiment", query: "pairs=10")
+            .Bad(400, "pairs", "9,901", query: "pairs=9901")
+            .Bad(409, "", "one that is not completed", of: Things.Queued),
         new Call("GET /api/experiments/{id}/weights", Things.Completed)
             .Good(200, "the experiment")
             .Bad(409, "", "one that is not completed", of: Things.Queued),

@@ -52,6 +52,7 @@ internal sealed class Things
         var weights = await blobs.PutAsync(new MemoryStream([1, 2, 3]), CancellationToken.None);
         var completed = experiments[0].GetProperty("id").GetGuid();
         await database.CompleteAsync(completed, 0.9, weights: weights.Hash);
+        await database.ClassesAsync(completed, new([10, 10], [11, 9], [9, 8], [new(1, 0, 2), new(0, 1, 1)], [new(190, 1, 0, 0.9, 0.1)]));
         var prediction = await PostAsync(client, $"/api/models/{model}/predictions?wait=0", Bodies.Form(("image", Png))(things));
         await database.ExecuteAsync(
             "UPDATE predictions SET status = 'completed', probabilities = '{0.3, 0.7}', finished_at = now() WHERE id = $1", prediction.GetProperty("id").GetGuid());

@@ -40,6 +40,14 @@ public sealed class CommandLineTests
         Assert.That(again.Output, Is.EqualTo(printed));
         Assert.That((await TrainAsync("160")).Errors, Does.Contain("going on from step 150"));
 
+        // By class: a line each, and the same from what was kept.
+        var verbose = await TrainAsync("150", "--verbose");
+        Assert.That(verbose.Output, Does.EndWith(printed));
+        var lines = verbose.Output.Split('\n');
+        Assert.That(lines[0], Does.Match("^validation 0: precision [01]\\.[0-9]{4}, recall [01]\\.[0-9]{4}, F1 [01]\\.[0-9]{4}, [0-9]+ images$"));
+        Assert.That(lines[2], Does.StartWith("validation mean: precision "));
+        Assert.That(File.Exists(lines[3]["classes: ".Length..]), Is.True, lines[3]);
+
         var image = Path.Combine(_digits.Folder, "one.png");
         await File.WriteAllBytesAsync(image, DigitPainter.PaintPng(1, 4711));
         var test = await TrainerProcess.RunAsync(["test", .. Small, "--k", "150", "--image", image, "--output", _output]);

@@ -25,10 +25,11 @@ public sealed class DeterminismTests
         var parameters = DigitData.Small with { Optimizer = optimizer, Momentum = 0.9, WeightDecay = 0.001, Dropout = dropout };
         var shared = Train(parameters, [100, 210, 400]);
         Assert.That(shared.Results, Has.Count.EqualTo(3));
-        foreach (var result in shared.Results)
+        foreach (var (result, classes) in shared.Results.Zip(shared.Classes))
         {
             var own = Train(parameters, [result.Step]);
             Assert.That(own.Results, Is.EqualTo(new[] { result }));
+            Assert.That(own.Classes, Is.EqualTo(new[] { classes }));
             Assert.That(own.Points, Is.EqualTo(shared.Points.Take(own.Points.Count)));
         }
     }
@@ -47,6 +48,7 @@ public sealed class DeterminismTests
             var resumed = Train(DigitData.Small, [200], checkpoint.Path);
             Assert.That(resumed.Of<StartedEvent>().Single(), Is.EqualTo(resumed.Of<StartedEvent>().Single() with { Step = checkpoint.Step, Reproducible = true }));
             Assert.That(resumed.Results, Is.EqualTo(undisturbed.Results), $"stopped at {checkpoint.Step}");
+            Assert.That(resumed.Classes, Is.EqualTo(undisturbed.Classes), $"stopped at {checkpoint.Step}");
             Assert.That(stopped.Points.Concat(resumed.Points), Is.EqualTo(undisturbed.Points), $"stopped at {checkpoint.Step}");
             Assert.That(resumed.Of<MilestoneEvent>().Single().TrainSeconds, Is.GreaterThan(checkpoint.TrainSeconds));
         }

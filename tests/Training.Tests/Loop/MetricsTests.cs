@@ -44,6 +44,40 @@ public sealed class MetricsTests
     }
 
     [Test]
+    public void Classes_OfATrainedNetwork_AreThoseOfThePlainOne()
+    {
+        var dataSet = _digits.Pack(train: 100, validation: 300, test: 40);
+        var milestone = Runs.Train(Parameters, dataSet, _digits.NewFolder(), [40]).Of<MilestoneEvent>().Single();
+        Check(milestone.Classes!, milestone.Accuracy, PlainImages(milestone.Weights, Enumerable.Range(100, 300)));
+        Check(milestone.TestClasses!, milestone.TestAccuracy!.Value, PlainImages(milestone.Weights, Enumerable.Range(400, 40)));
+
+        var withoutTest = Runs.Train(Parameters, _digits.Pack(train: 100, validation: 300, test: 0), _digits.NewFolder(), [5]).Of<MilestoneEvent>().Single();
+        Assert.That(withoutTest.Classes, Is.Not.Null);
+        Assert.That(withoutTest.TestClasses, Is.Null);
+
+        static void Check(ClassMeasurement actual, double accuracy, List<PlainImage> plain)
+        {
+            var wrong = plain.Where(image => image.Predicted != image.Label).ToList();
+            Assert.That((double)actual.Right.Sum() / actual.Images.Sum(), Is.EqualTo(accuracy));
+            Assert.That(actual.Images, Is.EqualTo(Digits(plain, image => image.Label)));
+            Assert.That(actual.Predicted, Is.EqualTo(Digits(plain, image => image.Predicted)));
+            Assert.That(actual.Right, Is.EqualTo(Digits(plain.Except(wrong), image => image.Label)));
+            Assert.That(
+                actual.Confusions,
+                Is.EqualTo(wrong.GroupBy(image => (image.Label, image.Predicted)).Select(pair => new Confusion(pair.Key.Label, pair.Key.Predicted, pair.Count()))
+                    .OrderByDescending(pair => pair.Images).ThenBy(pair => pair.Label).ThenBy(pair => pair.Predicted)));
+            var worst = wrong.OrderByDescending(image => image.Loss).Take(ClassMeasurement.MaxWorst).ToList();
+            Assert.That(worst, Is.Not.Empty);
+            Assert.That(actual.Worst.Select(image => (image.Row, image.Label, image.Predicted)), Is.EqualTo(worst.Select(image => (image.Row, image.Label, image.Predicted))));
+            Assert.That(actual.Worst.Select(image => image.Probability), Is.EqualTo(worst.Select(image => image.Probability)).Within(Tolerance));
+            Assert.That(actual.Worst.Select(image => image.LabelProbability), Is.EqualTo(worst.Select(image => Math.Exp(-image.Loss))).Within(Tolerance));
+        }
+
+        static IEnumerable<int> Digits(IEnumerable<PlainImage> images, Func<PlainImage, int> digit) =>
+            Enumerable.Range(0, 10).Select(wanted => images.Count(image => digit(image) == wanted));
+    }
+
+    [Test]
     public void Points_OneAfterAnother_CoverTheStepsSinceTheLast()
     {
         // 24 images in batches of 16: two steps, of 16 and 8 images, to an epoch and to a point.
@@ -93,16 +127,24 @@ public sealed class MetricsTests
 
     private static (double Accuracy, double Loss, double MeanSquaredError) Plain(string weights, IEnumerable<int> rows)
     {
-        var images = rows.Select(row =>
-        {
-            var label = row % 10;
-            var logits = PlainNetwork.Logits(weights, DigitPainter.Paint(label, row), DigitPainter.Shape, pools: [true, true]).Select(logit => (double)logit).ToList();
-            var sum = logits.Sum(Math.Exp);
-            return (
-                Right: logits.IndexOf(logits.Max()) == label ? 1.0 : 0.0,
-                Loss: -Math.Log(Math.Exp(logits[label]) / sum),
-                Squares: logits.Select((logit, c) => Math.Pow((Math.Exp(logit) / sum) - (c == label ? 1 : 0), 2)).Average());
-        }).ToList();
-        return (images.Average(image => image.Right), images.Average(image => image.Loss), images.Average(image => image.Squares));
+        var images = PlainImages(weights, rows);
+        return (images.Average(image => image.Predicted == image.Label ? 1.0 : 0.0), images.Average(image => image.Loss), images.Average(image => image.Squares));
     }
+
+    private static List<PlainImage> PlainImages(string weights, IEnumerable<int> rows) => [.. rows.Select(row =>
+    {
+        var label = row % 10;
+        var logits = PlainNetwork.Logits(weights, DigitPainter.Paint(label, row), DigitPainter.Shape, pools: [true, true]).Select(logit => (double)logit).ToList();
+        var sum = logits.Sum(Math.Exp);
+        var predicted = logits.IndexOf(logits.Max());
+        return new PlainImage(
+            row,
+            label,
+            predicted,
+            -Math.Log(Math.Exp(logits[label]) / sum),
+            Math.Exp(logits[predicted]) / sum,
+            logits.Select((logit, c) => Math.Pow((Math.Exp(logit) / sum) - (c == label ? 1 : 0), 2)).Average());
+    })];
+
+    private sealed record PlainImage(int Row, int Label, int Predicted, double Loss, double Probability, double Squares);
 }

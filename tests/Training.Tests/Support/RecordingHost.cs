@@ -1,3 +1,4 @@
+using System.Text.Json;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Training.Loop;
 
@@ -19,9 +20,13 @@ internal sealed class RecordingHost : ITrainingHost
 
     public void Attend(TrainingControl control) => OnAttend?.Invoke(control, _boundaries++);
 
-    /// <summary>The results without the times and paths that differ from run to run.</summary>
+    /// <summary>The results without the times and paths that differ from run to run, and without <see cref="Classes"/>.</summary>
     public IReadOnlyList<MilestoneEvent> Results =>
-        [.. Of<MilestoneEvent>().Select(milestone => milestone with { TrajectoryId = default, Weights = "", TrainSeconds = 0 })];
+        [.. Of<MilestoneEvent>().Select(milestone => milestone with { TrajectoryId = default, Weights = "", TrainSeconds = 0, Classes = null, TestClasses = null })];
+
+    /// <summary>The results by class, as they cross the protocol.</summary>
+    public IReadOnlyList<string> Classes =>
+        [.. Of<MilestoneEvent>().Select(milestone => JsonSerializer.Serialize(new[] { milestone.Classes, milestone.TestClasses }, ContractJson.Options))];
 
     public IReadOnlyList<string> Points =>
         [.. Of<MetricsEvent>().Select(point => $"{point.Step} {string.Join(' ', point.Values.Select(value => $"{value.Key}={value.Value:R}"))}")];

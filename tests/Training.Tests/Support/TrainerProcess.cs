@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using MlExperiments.Shared.Contracts;
 
@@ -12,7 +13,7 @@ internal sealed class TrainerProcess : IDisposable
     private readonly Process _process;
     private readonly Task<string> _errors;
 
-    private TrainerProcess(params string[] arguments)
+    private TrainerProcess(string[] arguments, bool withAllocator = false)
     {
         var start = new ProcessStartInfo("dotnet", [typeof(Engine).Assembly.Location, .. arguments])
         {
@@ -20,14 +21,24 @@ internal sealed class TrainerProcess : IDisposable
         };
         start.Environment["OMP_NUM_THREADS"] = "1";
         start.Environment["OPENBLAS_NUM_THREADS"] = "1";
+        // The allocator that workers start trainers with, where the machine has it.
+        if (withAllocator && FindAllocator() is { } allocator)
+        {
+            start.Environment["LD_PRELOAD"] = allocator;
+            start.Environment["MIMALLOC_DECOMMIT_DELAY"] = "1000";
+        }
+
         _process = Process.Start(start)!;
         _errors = _process.StandardError.ReadToEndAsync();
     }
 
+    public string Id => _process.Id.ToString(CultureInfo.InvariantCulture);
+
     /// <summary>A trainer that has said it is ready.</summary>
-    public static async Task<TrainerProcess> ServeAsync()
+    /// <param name="withAllocator">Whether its memory is to be that of a worker's trainer.</param>
+    public static async Task<TrainerProcess> ServeAsync(bool withAllocator = false)
     {
-        var trainer = new TrainerProcess("serve");
+        var trainer = new TrainerProcess(["serve"], withAllocator);
         Assert.That(await trainer.NextAsync(), Is.TypeOf<ReadyEvent>());
         return trainer;
     }
@@ -91,6 +102,10 @@ internal sealed class TrainerProcess : IDisposable
     }
 
     public async Task<string> ErrorsAsync() => await _errors.WaitAsync(Deadline);
+
+    private static string? FindAllocator() =>
+        Directory.EnumerateDirectories("/usr/lib", "*-linux-gnu").SelectMany(folder => Directory.EnumerateFiles(folder, "libmimalloc.so.*"))
+            .Order(StringComparer.Ordinal).FirstOrDefault();
 
     public void Dispose()
     {
