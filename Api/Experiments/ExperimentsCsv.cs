@@ -38,6 +38,7 @@ internal static class ExperimentsCsv
         ("loss", experiment => experiment.Loss),
         ("meanSquaredError", experiment => experiment.MeanSquaredError),
         ("diverged", experiment => experiment.Diverged ? "true" : "false"),
+        ("stoppedEarly", experiment => experiment.StoppedEarly ? "true" : "false"),
         ("durationSeconds", experiment => experiment.DurationSeconds),
         ("savedSeconds", experiment => experiment.SavedSeconds),
         ("createdAt", experiment => Time(experiment.CreatedAt)),
