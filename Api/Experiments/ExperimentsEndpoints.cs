@@ -68,7 +68,8 @@ internal static class ExperimentsEndpoints
             .Fails(400, 404, 409);
         group.MapGet("/experiments/{id:guid}", GetExperiment)
             .WithSummary("One experiment, with the attempts at training it")
-            .WithDescription("Experiments that differ only in steps share a trajectory, and with it the attempts.")
+            .WithDescription("Experiments that differ only in steps share a trajectory, and with it the attempts. One that is completed at a step below totalSteps diverged, or was stopped " +
+                "early by parameters.patience: its results are those of that step.")
             .WithExamples(response: DetailExample)
             .Fails(404);
         group.MapGet("/experiments/{id:guid}/metrics", GetMetrics)
