@@ -7,6 +7,7 @@ internal enum Purpose
     Shuffle = 2,
     Dropout = 3,
     EvaluationSubset = 4,
+    Augmentation = 5,
 }
 
 /// <summary>
@@ -35,6 +36,9 @@ internal static class Seeds
         return order;
     }
 
+    /// <summary>The next number of a stream, from -1 to less than 1.</summary>
+    internal static double Next(ref ulong state) => ((Mix(state++) >> 11) * (2.0 / (1UL << 53))) - 1;
+
     // The finalizer of SplitMix64 (Steele, Lea, Flood 2014): neighbouring inputs give unrelated outputs.
     private static ulong Mix(ulong value)
     {
@@ -43,4 +47,13 @@ internal static class Seeds
         value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
         return value ^ (value >> 31);
     }
+}
+
+/// <summary>Numbers drawn one after another for one purpose and index.</summary>
+internal struct Draws(int seed, Purpose purpose, long index)
+{
+    private ulong _state = (ulong)Seeds.For(seed, purpose, index);
+
+    /// <summary>Evenly from -1 to less than 1.</summary>
+    public double Next() => Seeds.Next(ref _state);
 }

@@ -88,6 +88,10 @@ need_test_packages() {
   if needs_page; then
     packages+=(chromium)
   fi
+  if [[ " ${PROJECTS[*]} " == *' Training.Tests '* ]]; then
+    # Another PyTorch to compare the networks with.
+    packages+=(python3-torch python3-torchvision)
+  fi
   need_packages "${packages[@]}"
 }
 

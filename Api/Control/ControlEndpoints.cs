@@ -59,7 +59,7 @@ internal static class ControlEndpoints
             .WithSummary("Changes an experiment: its name, tags, notes, priority or start, and parameters even while it trains")
             .WithDescription(
                 "Before the first step every parameter may change. Later the learning rate may, from the next step boundary on: the experiment then goes on, on a " +
-                "trajectory of its own, with everything it has learned; parameters.learningRateChanges keeps from which step which rate held. steps may change to any that is still to come. " +
+                "trajectory of its own, with everything it has learned; parameters.learningRateChanges keeps from which step which rate held; a schedule goes on from there with the new one. steps may change to any that is still to come. " +
                 "Until a worker has come to a step boundary, adjustment shows what waits for it.")
             .WithExamples("""{"parameters": {"learningRate": 0.0005, "steps": 6000}}""", ExperimentsEndpoints.QueuedExample)
             .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The experiment is completed: generate another one, which goes on from its checkpoint when it has more steps."}""")

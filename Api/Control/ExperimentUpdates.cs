@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
 using MlExperiments.Api.Experiments;
 using MlExperiments.Shared.Contracts;
@@ -115,8 +116,9 @@ internal sealed class ExperimentUpdates(ExperimentsDbContext db, IJobQueue queue
 
         var read = members.Deserialize<ExperimentParameters>(ContractJson.Options)!;
         after = read.Normalized();
-        return values.ContainsKey("momentum") && after.Momentum != read.Momentum
-            ? new UpdateRefusal.Invalid("parameters.momentum", "Only sgd uses momentum: give optimizer as \"sgd\" too.")
+        var kept = JsonSerializer.SerializeToNode(after, ContractJson.Options)!.AsObject();
+        return values.Keys.FirstOrDefault(name => !JsonNode.DeepEquals(kept[name], members[name])) is { } unused
+            ? new UpdateRefusal.Invalid($"parameters.{unused}", DependentParameters.Advice(unused))
             : null;
     }
 

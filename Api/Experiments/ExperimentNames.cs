@@ -9,15 +9,16 @@ namespace MlExperiments.Api.Experiments;
 /// <summary>Names for people, made of what is varied.</summary>
 internal static class ExperimentNames
 {
-    /// <summary>For example <c>lr 0.001, layers 2, steps 2000</c>, and what else the space varies.</summary>
+    /// <summary>For example <c>lr 0.001, layers 2, steps 2000</c> or <c>lr 0.001, resnet18, steps 2000</c>, and what else the space varies.</summary>
     public static IReadOnlyList<string> Of(IReadOnlyList<ExperimentParameters> experiments, SearchSpace space)
     {
-        string[] always = ["learningRate", "layers", ParameterDefinition.Steps, ParameterDefinition.Epochs];
+        string[] always = ["learningRate", "layers", "architecture", ParameterDefinition.Steps, ParameterDefinition.Epochs];
         var others = space.Dimensions.Where(dimension => dimension.Values.Count > 1 && !always.Contains(dimension.Name))
             .Select(dimension => dimension.Name).ToList();
         return [.. experiments.Select(parameters =>
         {
-            var name = string.Create(CultureInfo.InvariantCulture, $"lr {parameters.LearningRate}, layers {parameters.Layers}, steps {parameters.Steps}");
+            var network = parameters.Architecture == "cnn" ? $"layers {parameters.Layers}" : parameters.Architecture;
+            var name = string.Create(CultureInfo.InvariantCulture, $"lr {parameters.LearningRate}, {network}, steps {parameters.Steps}");
             if (others.Count > 0)
             {
                 var values = JsonSerializer.SerializeToElement(parameters, ContractJson.Options);

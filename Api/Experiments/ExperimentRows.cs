@@ -43,7 +43,7 @@ internal static class ExperimentRows
         var parameters = ReadParameters(experiment.Parameters);
         var step = experiment switch
         {
-            { Status: ExperimentStatus.Completed } => experiment.TotalSteps,
+            { Status: ExperimentStatus.Completed } => experiment.EndedAtStep ?? experiment.TotalSteps,
             { StartedAt: null } => 0,
             { StoppedAtStep: { } stopped } => stopped,
             _ => Math.Min(row.TrajectoryStep, experiment.TotalSteps),
@@ -67,11 +67,12 @@ internal static class ExperimentRows
             parameters,
             experiment.Accuracy,
             atTheEnd ? experiment.Accuracy : best?.Value,
-            atTheEnd ? experiment.TotalSteps : best?.Step,
+            atTheEnd ? step : best?.Step,
             experiment.TestAccuracy,
             experiment.Loss,
             experiment.MeanSquaredError,
             experiment.Diverged,
+            experiment.StoppedEarly,
             experiment.CreatedAt,
             experiment.StartedAt,
             experiment.FinishedAt,

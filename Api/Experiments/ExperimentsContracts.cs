@@ -8,7 +8,7 @@ namespace MlExperiments.Api.Experiments;
 /// <param name="Number">1, 2, ... within the model.</param>
 /// <param name="Tags">In the order in which they were given.</param>
 /// <param name="WaitingFor">What a queued experiment waits for; null in every other status.</param>
-/// <param name="Step">Training steps done, 0 to totalSteps.</param>
+/// <param name="Step">Training steps done, 0 to totalSteps; where it is completed with fewer than these, it diverged or was stopped early.</param>
 /// <param name="TotalSteps">The step at which it is measured.</param>
 /// <param name="Epoch">Passes over the training split at step.</param>
 /// <param name="Accuracy">Share of the validation images that are classified right, 0 to 1; null until completed.</param>
@@ -18,6 +18,7 @@ namespace MlExperiments.Api.Experiments;
 /// <param name="Loss">Mean cross entropy on the validation split in nats; null until completed, and where it is not finite.</param>
 /// <param name="MeanSquaredError">Mean over images and classes of (probability - one-hot)^2.</param>
 /// <param name="Diverged">True where the loss left the finite numbers, so that training ended early.</param>
+/// <param name="StoppedEarly">True where training ended before totalSteps because parameters.patience ran out; step says where, and accuracy is that of this step.</param>
 /// <param name="DurationSeconds">Training time from step 0 to totalSteps, whoever paid for it.</param>
 /// <param name="SavedSeconds">The part of it that had been trained for another experiment.</param>
 /// <param name="ImagesPerSecond">Training images per second of durationSeconds; null until completed, and where it diverged.</param>
@@ -47,6 +48,7 @@ public record ExperimentResponse(
     double? Loss,
     double? MeanSquaredError,
     bool Diverged,
+    bool StoppedEarly,
     DateTimeOffset CreatedAt,
     DateTimeOffset? StartedAt,
     DateTimeOffset? FinishedAt,

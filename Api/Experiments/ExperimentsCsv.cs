@@ -39,6 +39,7 @@ internal static class ExperimentsCsv
         ("loss", experiment => experiment.Loss),
         ("meanSquaredError", experiment => experiment.MeanSquaredError),
         ("diverged", experiment => experiment.Diverged ? "true" : "false"),
+        ("stoppedEarly", experiment => experiment.StoppedEarly ? "true" : "false"),
         ("durationSeconds", experiment => experiment.DurationSeconds),
         ("savedSeconds", experiment => experiment.SavedSeconds),
         ("imagesPerSecond", experiment => experiment.ImagesPerSecond),

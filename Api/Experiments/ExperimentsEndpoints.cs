@@ -16,7 +16,9 @@ internal static class ExperimentsEndpoints
 
     internal const string ExampleParameters = """
         {"steps": 2000, "learningRate": 0.001, "layers": 2, "batchSize": 64, "optimizer": "adam", "momentum": 0, "weightDecay": 0,
-         "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0}
+         "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0,
+         "schedule": "constant", "decayEvery": 1000, "decayFactor": 0.5, "warmUpSteps": 0, "augmentShift": 0, "augmentRotate": 0, "augmentScale": 0,
+         "classWeights": "none", "patience": 0, "patienceMetric": "loss"}
         """;
 
     internal const string DataSetVersionExample = """
@@ -30,14 +32,14 @@ internal static class ExperimentsEndpoints
 
     internal const string QueuedExample = "{" + ExampleHead + """
         , "status": "queued", "waitingFor": "a free slot: all 2 are busy", "step": 0, "totalSteps": 2000, "epoch": 0,
-        "accuracy": null, "bestAccuracy": null, "bestStep": null, "testAccuracy": null, "loss": null, "meanSquaredError": null, "diverged": false,
+        "accuracy": null, "bestAccuracy": null, "bestStep": null, "testAccuracy": null, "loss": null, "meanSquaredError": null, "diverged": false, "stoppedEarly": false,
         "createdAt": "2026-03-01T09:00:00+00:00", "startedAt": null, "finishedAt": null, "durationSeconds": null, "savedSeconds": null, "imagesPerSecond": null, "worker": null, "error": null,
         "priority": 0, "startAt": null, "adjustment": null}
         """;
 
     internal const string CompletedExample = ExampleHead + """
         , "status": "completed", "waitingFor": null, "step": 2000, "totalSteps": 2000, "epoch": 2.6667,
-        "accuracy": 0.989, "bestAccuracy": 0.991, "bestStep": 1900, "testAccuracy": 0.9885, "loss": 0.034, "meanSquaredError": 0.0016, "diverged": false,
+        "accuracy": 0.989, "bestAccuracy": 0.991, "bestStep": 1900, "testAccuracy": 0.9885, "loss": 0.034, "meanSquaredError": 0.0016, "diverged": false, "stoppedEarly": false,
         "createdAt": "2026-03-01T09:00:00+00:00", "startedAt": "2026-03-01T09:00:02+00:00", "finishedAt": "2026-03-01T09:00:25+00:00",
         "durationSeconds": 21.4, "savedSeconds": 10.6, "imagesPerSecond": 5981.3, "worker": "worker-1", "error": null,
         "priority": 0, "startAt": null, "adjustment": null
@@ -66,7 +68,8 @@ internal static class ExperimentsEndpoints
             .Fails(400, 404, 409);
         group.MapGet("/experiments/{id:guid}", GetExperiment)
             .WithSummary("One experiment, with the attempts at training it")
-            .WithDescription("Experiments that differ only in steps share a trajectory, and with it the attempts.")
+            .WithDescription("Experiments that differ only in steps share a trajectory, and with it the attempts. One that is completed at a step below totalSteps diverged, or was stopped " +
+                "early by parameters.patience: its results are those of that step.")
             .WithExamples(response: DetailExample)
             .Fails(404);
         group.MapGet("/experiments/{id:guid}/metrics", GetMetrics)

@@ -17,7 +17,8 @@ public sealed record GenerateRequest
     /// <summary>
     /// Parameters to try, by name: a list of values, or a range <c>{"min", "max", "step"}</c> or
     /// <c>{"min", "max", "scale": "log", "count"}</c>. It replaces the default space whole, which is learningRate [0.001, 0.01, 0.1], layers [1, 2, 4],
-    /// steps [1000, 2000, 4000]. learningRate, layers and steps (or epochs) have to be here or in fixed.
+    /// steps [1000, 2000, 4000]. learningRate, steps or epochs, and layers where the architecture is cnn have to be here or in
+    /// fixed. What they all are, an experiment's parameters say.
     /// </summary>
     public Dictionary<string, JsonElement>? Space { get; init; }
 

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 using MlExperiments.Api.Workers;
@@ -53,25 +52,26 @@ internal static class GenerationPreview
             await EstimateAsync(db, modelId, work, slots, cancellationToken)));
     }
 
-    /// <summary>At the speed of the model's latest experiments: of those with as many layers, else of all.</summary>
+    /// <summary>At the speed of the model's latest experiments: of those with the same network, else of all.</summary>
     private static async Task<double?> EstimateAsync(
         ExperimentsDbContext db, Guid modelId, List<(ExperimentParameters Parameters, int Steps)> work, int slots, CancellationToken cancellationToken)
     {
         var trained = await db.Experiments
             .Where(experiment => experiment.ModelId == modelId && experiment.Status == ExperimentStatus.Completed && experiment.DurationSeconds > 0)
             .OrderByDescending(experiment => experiment.FinishedAt).Take(Remembered)
-            .Select(experiment => new { experiment.Parameters, experiment.DurationSeconds, experiment.TotalSteps })
+            .Select(experiment => new { experiment.Parameters, experiment.DurationSeconds, Steps = experiment.EndedAtStep ?? experiment.TotalSteps })
             .ToListAsync(cancellationToken);
         if (trained.Count == 0)
             return null;
         var costs = trained
-            .Select(experiment => (ExperimentRows.ReadParameters(experiment.Parameters).Layers, SecondsPerImage: experiment.DurationSeconds!.Value / experiment.TotalSteps / Images(experiment.Parameters)))
-            .GroupBy(experiment => experiment.Layers, experiment => experiment.SecondsPerImage)
+            .Select(experiment => (Parameters: ExperimentRows.ReadParameters(experiment.Parameters), SecondsPerStep: experiment.DurationSeconds!.Value / experiment.Steps))
+            .Select(experiment => (Network: Network(experiment.Parameters), SecondsPerImage: experiment.SecondsPerStep / experiment.Parameters.BatchSize))
+            .GroupBy(experiment => experiment.Network, experiment => experiment.SecondsPerImage)
             .ToDictionary(group => group.Key, group => group.Average());
         var usual = costs.Values.Average();
-        var seconds = work.Sum(training => training.Steps * training.Parameters.BatchSize * costs.GetValueOrDefault(training.Parameters.Layers, usual));
+        var seconds = work.Sum(training => training.Steps * training.Parameters.BatchSize * costs.GetValueOrDefault(Network(training.Parameters), usual));
         return Math.Round(seconds / Math.Clamp(slots, 1, Math.Max(1, work.Count)), 1);
     }
 
-    private static int Images(JsonElement parameters) => ExperimentRows.ReadParameters(parameters).BatchSize;
+    private static (string Architecture, int Layers) Network(ExperimentParameters parameters) => (parameters.Architecture, parameters.Layers);
 }

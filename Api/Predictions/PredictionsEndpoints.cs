@@ -26,14 +26,18 @@ internal static class PredictionsEndpoints
     private const string Example = """
         {"id": "01980c40-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "status": "completed", "file": "digit.png", "label": "7", "confidence": 0.98, "probabilities": [{"label": "7", "probability": 0.98}, {"label": "1", "probability": 0.02}],
          "experimentId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "parameters": {"steps": 2000, "learningRate": 0.001, "layers": 2, "batchSize": 64, "optimizer": "adam",
-         "momentum": 0, "weightDecay": 0, "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0}, "error": null,
+         "momentum": 0, "weightDecay": 0, "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0,
+         "schedule": "constant", "decayEvery": 1000, "decayFactor": 0.5, "warmUpSteps": 0, "augmentShift": 0, "augmentRotate": 0, "augmentScale": 0,
+         "classWeights": "none", "patience": 0, "patienceMetric": "loss"}, "error": null,
          "createdAt": "2026-03-01T10:00:00+00:00"}
         """;
 
     private const string PendingExample = """
         {"id": "01980c40-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "status": "waiting", "file": "digit.png", "label": null, "confidence": null, "probabilities": [],
          "experimentId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "parameters": {"steps": 2000, "learningRate": 0.001, "layers": 2, "batchSize": 64, "optimizer": "adam",
-         "momentum": 0, "weightDecay": 0, "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0}, "error": null,
+         "momentum": 0, "weightDecay": 0, "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0,
+         "schedule": "constant", "decayEvery": 1000, "decayFactor": 0.5, "warmUpSteps": 0, "augmentShift": 0, "augmentRotate": 0, "augmentScale": 0,
+         "classWeights": "none", "patience": 0, "patienceMetric": "loss"}, "error": null,
          "createdAt": "2026-03-01T10:00:00+00:00"}
         """;
 

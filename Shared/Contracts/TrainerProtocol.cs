@@ -107,12 +107,14 @@ public sealed record MetricsEvent(Guid TrajectoryId, int Step, IReadOnlyDictiona
 /// <param name="MeanSquaredError">Mean over images and classes of (probability - one-hot)^2.</param>
 /// <param name="TestAccuracy">The same as Accuracy on the test split; null where there is none.</param>
 /// <param name="Diverged">The loss is not finite. A training that is found diverged ends early: all milestones that are left are reported
-/// at once, as measured then.</param>
+/// at once, as measured then. The same holds for one whose patience runs out.</param>
 /// <param name="Weights">Path of the weights at this step (safetensors).</param>
 /// <param name="WeightsHash">SHA-256 over the weights' bytes (not the file's), lower-case hex.</param>
 /// <param name="TrainSeconds">Training time from step 0 to this step, without evaluation.</param>
 /// <param name="Classes">The measurement by class; null from a trainer that makes none, and where there are more than <see cref="ClassMeasurement.MaxClasses"/>.</param>
 /// <param name="TestClasses">The same on the test split.</param>
+/// <param name="StoppedEarly">The patience ran out before this step.</param>
+/// <param name="EndedAtStep">The last step that was trained, where that is before this one; else null.</param>
 public sealed record MilestoneEvent(
     Guid TrajectoryId,
     int Step,
@@ -126,13 +128,15 @@ public sealed record MilestoneEvent(
     double TrainSeconds,
     bool Reproducible,
     ClassMeasurement? Classes = null,
-    ClassMeasurement? TestClasses = null) : TrainingEvent(TrajectoryId);
+    ClassMeasurement? TestClasses = null,
+    bool StoppedEarly = false,
+    int? EndedAtStep = null) : TrainingEvent(TrajectoryId);
 
 /// <summary>A checkpoint file is complete, flushed and renamed.</summary>
 public sealed record CheckpointEvent(Guid TrajectoryId, int Step, string Path, double TrainSeconds) : TrainingEvent(TrajectoryId);
 
 /// <summary>The last milestone is measured; a checkpoint came before.</summary>
-/// <param name="Step">The last step that was trained: the last milestone, or an earlier one where the training diverged.</param>
+/// <param name="Step">The last step that was trained: the last milestone, or an earlier one where the training diverged or its patience ran out.</param>
 public sealed record DoneEvent(Guid TrajectoryId, int Step) : TrainingEvent(TrajectoryId);
 
 /// <summary>Training stopped on request, or because no milestone was left; its checkpoint came before.</summary>

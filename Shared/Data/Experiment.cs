@@ -54,6 +54,12 @@ public sealed class Experiment : IEntityTypeConfiguration<Experiment>
     public double? MeanSquaredError { get; set; }
     public bool Diverged { get; set; }
 
+    /// <summary>Patience ran out before TotalSteps.</summary>
+    public bool StoppedEarly { get; set; }
+
+    /// <summary>The last step that was trained, where that is not TotalSteps: it diverged, or was stopped early.</summary>
+    public int? EndedAtStep { get; set; }
+
     /// <summary>False where checkpoints of another engine, version or device were gone on from.</summary>
     public bool Reproducible { get; set; } = true;
 

@@ -37,6 +37,7 @@ public static class GridSampler
             values[ParameterDefinition.Steps] = 1;
         }
 
+        values.TryAdd(ParameterDefinition.Layers, 1);
         var parameters = values.Deserialize<ExperimentParameters>(ContractJson.Options)!;
         if (epochs is { } passes)
         {

@@ -14,16 +14,20 @@ public sealed class ParameterDefinition
 
     public const string Steps = "steps";
 
+    public const string Layers = "layers";
+
+    private static readonly ExperimentParameters Defaults = new() { LearningRate = 0, Layers = 0, Steps = 0 };
+
     private readonly RangeAttribute? _range;
     private readonly object?[]? _allowed;
 
-    private ParameterDefinition(string name, Type type, RangeAttribute? range, object?[]? allowed, bool required)
+    private ParameterDefinition(string name, Type type, RangeAttribute? range, object?[]? allowed, object? standard)
     {
         Name = name;
         Type = type;
+        Default = standard;
         _range = range;
         _allowed = allowed;
-        IsRequired = required;
     }
 
     /// <summary>camelCase, as on the wire.</summary>
@@ -32,8 +36,11 @@ public sealed class ParameterDefinition
     /// <summary><see cref="double"/>, <see cref="int"/> or <see cref="string"/>.</summary>
     public Type Type { get; }
 
-    /// <summary>True where there is no default.</summary>
-    public bool IsRequired { get; }
+    /// <summary>What it is without a word about it; null where it has to be given.</summary>
+    public object? Default { get; }
+
+    /// <summary>Whether there is no default; steps and epochs stand for each other.</summary>
+    public bool IsRequired => Default is null && Name != Epochs;
 
     public bool IsNumber => Type != typeof(string);
 
@@ -47,8 +54,8 @@ public sealed class ParameterDefinition
             property.PropertyType,
             property.GetCustomAttribute<RangeAttribute>(),
             property.GetCustomAttribute<AllowedValuesAttribute>()?.Values,
-            property.GetCustomAttribute<System.Runtime.CompilerServices.RequiredMemberAttribute>() is not null))
-        .Append(new ParameterDefinition(Epochs, typeof(int), new RangeAttribute(1, 100_000), null, required: false))
+            property.IsDefined(typeof(System.Runtime.CompilerServices.RequiredMemberAttribute)) ? null : property.GetValue(Defaults)))
+        .Append(new ParameterDefinition(Epochs, typeof(int), new RangeAttribute(1, 100_000), null, null))
         .ToDictionary(definition => definition.Name);
 
     /// <summary>Reads one value: a <see cref="Type"/>, or null and what is wrong with it.</summary>

@@ -39,7 +39,7 @@ public sealed class SearchSpace
 
     /// <summary>
     /// Reads a request's space and fixed parameters. A space of one's own replaces the default whole, so what has no default must
-    /// be in it or fixed: learningRate, layers, and steps or epochs.
+    /// be in it or fixed: learningRate, steps or epochs, and layers where the architecture is cnn.
     /// </summary>
     /// <param name="space">By name: a list of values, or a range (<see cref="ValueRange"/>). Null stands for what <see cref="Default"/> has and
     /// <paramref name="fixedValues"/> does not.</param>
@@ -95,9 +95,11 @@ public sealed class SearchSpace
     private static void CheckTogether(List<Dimension> dimensions, Dictionary<string, string[]> errors)
     {
         var named = dimensions.Select(dimension => dimension.Name).ToHashSet();
+        // The residual networks have a depth of their own.
+        var layered = dimensions.Find(dimension => dimension.Name == "architecture")?.Values.Contains("cnn") != false;
         foreach (var required in ParameterDefinition.All.Values.Where(definition => definition.IsRequired && definition.Name != ParameterDefinition.Steps))
         {
-            if (!named.Contains(required.Name))
+            if (!named.Contains(required.Name) && (layered || required.Name != ParameterDefinition.Layers))
                 errors.TryAdd($"space.{required.Name}", [$"{required.Name} has no default: give it in space (a list or a range) or in fixed (one value)."]);
         }
 
@@ -108,10 +110,8 @@ public sealed class SearchSpace
         else if (!steps && !epochs)
             errors.TryAdd("space.steps", ["Give steps or epochs, in space (a list or a range) or in fixed (one value)."]);
 
-        // Adam takes no momentum: asking for one means that sgd was forgotten.
-        if (dimensions.Find(dimension => dimension.Name == "momentum") is { } momentum && momentum.Values.Any(value => value is not 0.0)
-            && dimensions.Find(dimension => dimension.Name == "optimizer")?.Values.Contains("sgd") != true)
-            errors.TryAdd(momentum.Path, ["Only sgd uses momentum: give optimizer as \"sgd\" too."]);
+        foreach (var (path, error) in DependentParameters.Unused(dimensions))
+            errors.TryAdd(path, [error]);
     }
 
     private static IReadOnlyList<object> ReadValues(string name, JsonElement value, Dictionary<string, string[]> errors)

@@ -33,6 +33,12 @@ internal sealed record CheckpointState
     /// <summary>Cross entropy of the last step's batch.</summary>
     public required double LastLoss { get; init; }
 
+    /// <summary>The best value of the points so far that patience watches; null before the first.</summary>
+    public double? PatienceBest { get; init; }
+
+    /// <summary>The points since then.</summary>
+    public int PatienceWaited { get; init; }
+
     public required string Engine { get; init; }
 
     public required string EngineVersion { get; init; }

@@ -60,8 +60,10 @@ internal sealed class ConsoleProgress : ITrainingHost, IDisposable
                 break;
             case MilestoneEvent milestone:
                 Measured = milestone;
-                var diverged = milestone.Diverged ? "; it diverged" : "";
-                Write(milestone.Step, string.Create(CultureInfo.InvariantCulture, $"trained in {milestone.TrainSeconds:F1} s{diverged}"));
+                var early = milestone is { EndedAtStep: { } step }
+                    ? string.Create(CultureInfo.InvariantCulture, $"; it {(milestone.StoppedEarly ? "got no better and was stopped early" : "diverged")} at step {step}")
+                    : milestone.Diverged ? "; it diverged" : "";
+                Write(milestone.Step, string.Create(CultureInfo.InvariantCulture, $"trained in {milestone.TrainSeconds:F1} s{early}"));
                 break;
             case CheckpointEvent written:
                 // The one before is of no more use; that of the last step stays, for a longer training to go on from.

@@ -10,7 +10,7 @@ internal sealed class Predictor : IDisposable
     private const int Capacity = 4;
 
     // The one used last comes last.
-    private readonly List<(string Path, Cnn Network)> _loaded = [];
+    private readonly List<(string Path, Network Network)> _loaded = [];
 
     /// <summary>The answer, or why there is none.</summary>
     public PredictionEvent Answer(PredictCommand command)
@@ -33,7 +33,7 @@ internal sealed class Predictor : IDisposable
         foreach (var (_, network) in _loaded) network.Dispose();
     }
 
-    private Cnn Load(string path)
+    private Network Load(string path)
     {
         var place = _loaded.FindIndex(entry => entry.Path == path);
         var entry = place >= 0 ? _loaded[place] : (path, WeightsFile.Read(path).Network);

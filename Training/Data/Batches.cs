@@ -13,6 +13,7 @@ internal sealed class Batches
     private readonly PackedDataSet _data;
     private readonly int _seed;
     private readonly int _batchSize;
+    private readonly Augmentation? _augmentation;
     private int[] _order = [];
     private int _orderEpoch = -1;
 
@@ -21,6 +22,7 @@ internal sealed class Batches
         _data = data;
         _seed = parameters.Seed;
         _batchSize = parameters.BatchSize;
+        _augmentation = Augmentation.Create(parameters, data.Shape);
         StepsPerEpoch = (data.Train.Count + _batchSize - 1) / _batchSize;
     }
 
@@ -42,16 +44,35 @@ internal sealed class Batches
         return _order.AsSpan(first, Math.Min(_batchSize, _order.Length - first));
     }
 
-    /// <summary>Copies images out of the data set, into the dispose scope around the call.</summary>
+    /// <summary>One step's batch, augmented where that is asked for, in the dispose scope around the call.</summary>
+    /// <param name="step">From 0.</param>
+    /// <returns>uint8 <c>[n, h, w, c]</c> and the labels, int64 <c>[n]</c>.</returns>
+    public (Tensor Images, Tensor Labels) Load(int step)
+    {
+        var rows = Rows(step);
+        var images = Gather(_data, rows);
+        _augmentation?.Apply(images.bytes, step);
+        return (Engine.ToDevice(images), Labels(_data, rows));
+    }
+
+    /// <summary>Images as they are in the data set, in the dispose scope around the call.</summary>
     /// <returns>uint8 <c>[rows, h, w, c]</c> and the labels, int64 <c>[rows]</c>.</returns>
-    public static (Tensor Images, Tensor Labels) Load(PackedDataSet data, ReadOnlySpan<int> rows)
+    public static (Tensor Images, Tensor Labels) Load(PackedDataSet data, ReadOnlySpan<int> rows) =>
+        (Engine.ToDevice(Gather(data, rows)), Labels(data, rows));
+
+    private static Tensor Gather(PackedDataSet data, ReadOnlySpan<int> rows)
     {
         var shape = data.Shape;
         var images = empty([rows.Length, shape.Height, shape.Width, shape.Channels], ScalarType.Byte);
         data.Gather(rows, images.bytes);
+        return images;
+    }
+
+    private static Tensor Labels(PackedDataSet data, ReadOnlySpan<int> rows)
+    {
         var labels = empty([rows.Length], ScalarType.Int64);
         var values = MemoryMarshal.Cast<byte, long>(labels.bytes);
         for (var i = 0; i < rows.Length; i++) values[i] = data.Labels[rows[i]];
-        return (Engine.ToDevice(images), Engine.ToDevice(labels));
+        return Engine.ToDevice(labels);
     }
 }

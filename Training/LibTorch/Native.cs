@@ -61,6 +61,7 @@ internal static partial class Native
 
     [LibraryImport(Library)] public static partial nint torch_fill_(TensorHandle tensor, double value, [MarshalAs(UnmanagedType.U1)] bool whole);
     [LibraryImport(Library)] public static partial nint torch_uniform_(TensorHandle tensor, double from, double to);
+    [LibraryImport(Library)] public static partial nint torch_normal_(TensorHandle tensor, double mean, double deviation);
     [LibraryImport(Library)] public static partial nint torch_copy_(TensorHandle tensor, TensorHandle source);
     [LibraryImport(Library)] public static partial nint torch_add_(TensorHandle tensor, TensorHandle other, double alpha, [MarshalAs(UnmanagedType.U1)] bool whole);
     [LibraryImport(Library)] public static partial nint torch_add_scalar_(TensorHandle tensor, double value, [MarshalAs(UnmanagedType.U1)] bool whole);
@@ -78,7 +79,9 @@ internal static partial class Native
     [LibraryImport(Library)] public static partial nint torch_linear(out TensorHandle result, TensorHandle input, TensorHandle weight, TensorHandle bias);
     [LibraryImport(Library)] public static partial nint torch_dropout(out TensorHandle result, TensorHandle input, double probability, [MarshalAs(UnmanagedType.U1)] bool training);
     [LibraryImport(Library)] public static partial nint torch_conv2d(out TensorHandle result, TensorHandle input, TensorHandle weight, TensorHandle bias, ReadOnlySpan<long> stride, int strides, ReadOnlySpan<long> padding, int paddings);
-    [LibraryImport(Library)] public static partial nint torch_max_pool2d(out TensorHandle result, TensorHandle input, ReadOnlySpan<long> kernel, int kernels, ReadOnlySpan<long> stride, int strides);
-    [LibraryImport(Library)] public static partial nint torch_cross_entropy(out TensorHandle result, TensorHandle logits, TensorHandle labels);
+    [LibraryImport(Library)] public static partial nint torch_max_pool2d(out TensorHandle result, TensorHandle input, ReadOnlySpan<long> kernel, int kernels, ReadOnlySpan<long> stride, int strides, ReadOnlySpan<long> padding, int paddings);
+    [LibraryImport(Library)] public static partial nint torch_adaptive_avg_pool2d(out TensorHandle result, TensorHandle input, ReadOnlySpan<long> size, int count);
+    [LibraryImport(Library)] public static partial nint torch_batch_norm(out TensorHandle result, TensorHandle input, TensorHandle mean, TensorHandle variance, TensorHandle weight, TensorHandle bias, [MarshalAs(UnmanagedType.U1)] bool training, double momentum, double epsilon);
+    [LibraryImport(Library)] public static partial nint torch_cross_entropy(out TensorHandle result, TensorHandle logits, TensorHandle labels, TensorHandle weight);
     [LibraryImport(Library)] public static partial nint torch_grad(Span<nint> results, ReadOnlySpan<nint> outputs, int outputCount, ReadOnlySpan<nint> inputs, int inputCount);
 }

@@ -68,6 +68,13 @@ public static partial class torch
             return this;
         }
 
+        /// <summary>Fills the tensor with draws from a normal distribution, of the default generator.</summary>
+        public Tensor normal_(double mean = 0, double std = 1)
+        {
+            Check(torch_normal_(Handle, mean, std));
+            return this;
+        }
+
         public Tensor copy_(Tensor source)
         {
             Check(torch_copy_(Handle, source.Handle));

@@ -46,18 +46,45 @@ public static partial class torch
             /// <param name="input"><c>[n, c, h, w]</c>.</param>
             /// <param name="kernelSize">The window's sides.</param>
             /// <param name="strides">How far the window moves.</param>
-            public static Tensor max_pool2d(Tensor input, long[] kernelSize, long[] strides)
+            /// <param name="padding">Pixels around the input that are less than any; none where null.</param>
+            public static Tensor max_pool2d(Tensor input, long[] kernelSize, long[] strides, long[]? padding = null)
             {
-                Check(torch_max_pool2d(out var result, input.Handle, kernelSize, kernelSize.Length, strides, strides.Length));
+                padding ??= [0];
+                Check(torch_max_pool2d(out var result, input.Handle, kernelSize, kernelSize.Length, strides, strides.Length, padding, padding.Length));
+                return new(result);
+            }
+
+            /// <summary>Means over as many parts of each channel as make up the size.</summary>
+            /// <param name="input"><c>[n, c, h, w]</c>.</param>
+            /// <param name="output_size">Height and width of the result.</param>
+            public static Tensor adaptive_avg_pool2d(Tensor input, long[] output_size)
+            {
+                Check(torch_adaptive_avg_pool2d(out var result, input.Handle, output_size, output_size.Length));
+                return new(result);
+            }
+
+            /// <summary>
+            /// Brings each channel to mean <paramref name="bias"/> and deviation <paramref name="weight"/> (Ioffe and Szegedy 2015). While training by the
+            /// batch's own mean and variance, towards which the running ones move by <paramref name="momentum"/>; else by the running ones.
+            /// </summary>
+            /// <param name="input"><c>[n, c, h, w]</c>; all other tensors are <c>[c]</c>.</param>
+            public static Tensor batch_norm(
+                Tensor input, Tensor running_mean, Tensor running_var, Tensor? weight = null, Tensor? bias = null,
+                bool training = false, double momentum = 0.1, double eps = 1e-5)
+            {
+                Check(torch_batch_norm(
+                    out var result, input.Handle, running_mean.Handle, running_var.Handle, weight?.Handle ?? TensorHandle.None,
+                    bias?.Handle ?? TensorHandle.None, training, momentum, eps));
                 return new(result);
             }
 
             /// <summary>Mean over the rows of -log(softmax(input)[target]), in nats.</summary>
             /// <param name="input">Logits <c>[n, classes]</c>.</param>
             /// <param name="target">Class numbers <c>[n]</c>, Int64.</param>
-            public static Tensor cross_entropy(Tensor input, Tensor target)
+            /// <param name="weight">What a row of each class counts in the mean, <c>[classes]</c>; 1 where null.</param>
+            public static Tensor cross_entropy(Tensor input, Tensor target, Tensor? weight = null)
             {
-                Check(torch_cross_entropy(out var result, input.Handle, target.Handle));
+                Check(torch_cross_entropy(out var result, input.Handle, target.Handle, weight?.Handle ?? TensorHandle.None));
                 return new(result);
             }
         }

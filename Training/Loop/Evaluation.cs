@@ -38,7 +38,7 @@ internal static class Evaluation
     /// <param name="interrupted">Asked between batches; true gives up.</param>
     /// <param name="classes">Takes what became of each class, where it is wanted.</param>
     /// <returns>Null when given up.</returns>
-    public static Measurement? Measure(Cnn network, PackedDataSet data, ReadOnlySpan<int> rows, Func<bool> interrupted, ClassTally? classes = null)
+    public static Measurement? Measure(Network network, PackedDataSet data, ReadOnlySpan<int> rows, Func<bool> interrupted, ClassTally? classes = null)
     {
         var (right, loss, squares) = (0, 0.0, 0.0);
         var batchSize = BatchSize(data.Shape);
@@ -67,7 +67,7 @@ internal static class Evaluation
 
     /// <summary>The classes' probabilities of images, each uint8 <c>[h, w, c]</c> of the network's input size.</summary>
     /// <exception cref="InvalidDataException">An image has another size.</exception>
-    public static double[][] Predict(Cnn network, IReadOnlyList<byte[]> pixels)
+    public static double[][] Predict(Network network, IReadOnlyList<byte[]> pixels)
     {
         var shape = network.Input;
         var wrong = pixels.FirstOrDefault(image => image.Length != shape.Size);

@@ -29,8 +29,9 @@ internal sealed class TrainingRun : IDisposable
     private readonly TrainingControl _control;
     private readonly PackedDataSet _data;
     private readonly Batches _batches;
-    private readonly Cnn _network;
+    private readonly Network _network;
     private readonly IOptimizer _optimizer;
+    private readonly Tensor? _classWeights;
     private readonly RunningSums _sums;
     private readonly int[] _pointRows;
     private readonly TimeSpan _progressInterval;
@@ -38,6 +39,7 @@ internal sealed class TrainingRun : IDisposable
     private double _trainSeconds;
     private bool _reproducible = Engine.IsDeterministic;
     private bool _diverged;
+    private Patience _patience;
     private bool _pointIsDue;
     private double _checkpointSeconds;
     private long _progressTime = Stopwatch.GetTimestamp();
@@ -56,6 +58,7 @@ internal sealed class TrainingRun : IDisposable
         _host = host;
         _progressInterval = progressInterval ?? StandardProgressInterval;
         _parameters = command.Parameters;
+        _patience = new(_parameters);
         _control = new(command.TrajectoryId, command.Milestones);
         _data = PackedDataSet.Open(command.DataSet);
         try
@@ -65,7 +68,8 @@ internal sealed class TrainingRun : IDisposable
 
             _batches = new(_data, _parameters);
             _pointRows = Evaluation.Subset(_data);
-            _network = new(_parameters, _data.Shape, _data.Classes.Count);
+            _network = Network.Create(_parameters, _data.Shape, _data.Classes.Count);
+            _classWeights = ClassWeights.Create(_parameters, _data);
             _optimizer = Optimizers.Create(_parameters, _network.Flat.NumberOfElements);
             _sums = command.Checkpoint is { } path ? Resume(path) : new();
         }
@@ -79,7 +83,15 @@ internal sealed class TrainingRun : IDisposable
         _progressStep = _control.Step;
     }
 
-    private IReadOnlyList<(string Name, Tensor Values)> Tensors => [("parameters", _network.Flat), .. _optimizer.State];
+    private IReadOnlyList<(string Name, Tensor Values)> Tensors => 
+    [
+        ("parameters", _network.Flat),
+        .. _network.Buffers is { } buffers ? [("buffers", buffers)] : Array.Empty<(string, Tensor)>(),
+        .. _optimizer.State,
+    ];
+
+    // No further step would change anything: the milestones that are left are measured now.
+    private bool Ended => _diverged || _patience.HasRunOut;
 
     /// <summary>Trains until the milestones are measured or the host wants it to stop.</summary>
     public void Train()
@@ -98,7 +110,7 @@ internal sealed class TrainingRun : IDisposable
 
             if (_pointIsDue && !MeasurePoint()) continue;
 
-            if ((_diverged || _control.Milestones.Min == _control.Step) && !MeasureMilestones()) continue;
+            if ((Ended || _control.Milestones.Min == _control.Step) && !MeasureMilestones()) continue;
             if (_control.Milestones.Count == 0)
             {
                 WriteCheckpoint();
@@ -120,6 +132,7 @@ internal sealed class TrainingRun : IDisposable
         // A constructor that throws comes here too, with what it has made so far.
         _sums?.Dispose();
         _optimizer?.Dispose();
+        _classWeights?.Dispose();
         _network?.Dispose();
         _data.Dispose();
     }
@@ -129,15 +142,14 @@ internal sealed class TrainingRun : IDisposable
         var started = Stopwatch.GetTimestamp();
         using (NewDisposeScope())
         {
-            var rows = _batches.Rows(_control.Step);
-            var (images, labels) = Batches.Load(_data, rows);
+            var (images, labels) = _batches.Load(_control.Step);
             var logits = _network.Forward(images, Seeds.For(_parameters.Seed, Purpose.Dropout, _control.Step));
-            var loss = functional.cross_entropy(logits, labels);
+            var loss = functional.cross_entropy(logits, labels, _classWeights);
             var gradient = autograd.grad([loss], [_network.Flat])[0];
             using (no_grad())
             {
-                _optimizer.Apply(_network.Flat, gradient, _parameters.LearningRateAt(_control.Step), _control.Step + 1);
-                _sums.Add(loss, logits, labels, rows.Length);
+                _optimizer.Apply(_network.Flat, gradient, _parameters.ScheduledRateAt(_control.Step), _control.Step + 1);
+                _sums.Add(loss, logits, labels, (int)labels.shape[0]);
             }
         }
 
@@ -147,12 +159,13 @@ internal sealed class TrainingRun : IDisposable
         FailPoint.Hit("trainer.step");
     }
 
-    // Only here is a training found to have diverged, so that it ends at the same step whatever its milestones are.
+    // Only here is a training found to have diverged or to get no better, so that it ends at the same step whatever its milestones are.
     private bool MeasurePoint()
     {
         if (Measure(_pointRows) is not { } validation) return false;
         var loss = _sums.Loss / _sums.Images;
         _diverged |= !double.IsFinite(loss) || !double.IsFinite(validation.Loss);
+        _patience.Add(validation);
         Report(new MetricsEvent(_command.TrajectoryId, _control.Step, new Dictionary<string, double>
         {
             ["loss"] = loss,
@@ -165,7 +178,7 @@ internal sealed class TrainingRun : IDisposable
         return true;
     }
 
-    // The one at this step, or all that are left when no further step would change anything.
+    // The one at this step, or all that are left.
     private bool MeasureMilestones()
     {
         var classes = NewTally();
@@ -179,7 +192,7 @@ internal sealed class TrainingRun : IDisposable
         }
 
         // Dropped while it was measured: the loop sees what is left.
-        var due = _control.Milestones.Where(milestone => _diverged || milestone == _control.Step).ToList();
+        var due = _control.Milestones.Where(milestone => Ended || milestone == _control.Step).ToList();
         if (due.Count == 0) return false;
 
         foreach (var milestone in due)
@@ -187,10 +200,12 @@ internal sealed class TrainingRun : IDisposable
             var path = Path.Combine(_command.OutputDirectory, $"step-{milestone}.safetensors");
             var info = new WeightsInfo(_parameters, _data.Shape, _data.Classes, _data.Hash, milestone, validation.Accuracy);
             if (WriteOnceThereIsRoom(() => WeightsFile.Write(path, _network, info)) is not { } hash) return false;
+            var isEarly = milestone > _control.Step;
             var lossIsFinite = double.IsFinite(validation.Loss) && double.IsFinite(_sums.Loss);
             Report(new MilestoneEvent(
                 _command.TrajectoryId, milestone, validation.Accuracy, validation.Loss, validation.MeanSquaredError, test?.Accuracy,
-                _diverged || !lossIsFinite, path, hash, _trainSeconds, _reproducible, classes?.ToMeasurement(), testClasses?.ToMeasurement()));
+                _diverged || !lossIsFinite, path, hash, _trainSeconds, _reproducible, classes?.ToMeasurement(), testClasses?.ToMeasurement(),
+                isEarly && !_diverged, isEarly ? _control.Step : null));
             _control.Milestones.Remove(milestone);
         }
 
@@ -227,6 +242,8 @@ internal sealed class TrainingRun : IDisposable
             RightSum = _sums.Right,
             ImageSum = _sums.Images,
             LastLoss = _sums.LastLoss,
+            PatienceBest = _patience.Best,
+            PatienceWaited = _patience.Waited,
             Engine = Engine.Name,
             EngineVersion = Engine.Version,
             Device = Engine.Device,
@@ -268,6 +285,7 @@ internal sealed class TrainingRun : IDisposable
         _trainSeconds = state.TrainSeconds;
         _diverged = state.Diverged;
         _pointIsDue = state.PointIsDue;
+        _patience = new(_parameters, state.PatienceBest, state.PatienceWaited);
         _reproducible &= state.Reproducible
             && (state.Engine, state.EngineVersion, state.Device, state.Processor) == (Engine.Name, Engine.Version, Engine.Device, Processor.Name);
         return new(state.LossSum, state.RightSum, state.ImageSum, state.LastLoss);

@@ -11,12 +11,8 @@ namespace MlExperiments.Training.Models;
 /// after), 2x2 max pooling while the shorter side is above 3, and ReLU; then a dense layer with ReLU, dropout (Srivastava et
 /// al. 2014), and a dense layer to the classes. Two layers on 28 x 28 make the classic network for MNIST.
 /// </summary>
-/// <remarks>
-/// All parameters are one flat leaf tensor that each pass cuts into views: one gradient, one optimizer call, one tensor to
-/// store. Images and filters lie channels last, which libtorch has its fastest kernels for; pooling comes before ReLU, which
-/// gives the same values for a quarter of the work.
-/// </remarks>
-internal sealed class Cnn : IDisposable
+/// <remarks>Pooling comes before ReLU, which gives the same values for a quarter of the work.</remarks>
+internal sealed class Cnn : Network
 {
     private const int SmallestPooledSide = 4;
 
@@ -25,41 +21,26 @@ internal sealed class Cnn : IDisposable
 
     private readonly TrajectoryParameters _parameters;
     private readonly IReadOnlyList<bool> _pooled;
-    private readonly long[] _sizes;
 
-    /// <summary>The network with its first weights, which are a function of the seed.</summary>
+    /// <inheritdoc cref="Network(NetworkLayout, ImageShape, int, int)"/>
     /// <exception cref="InvalidDataException">It would be too large.</exception>
     public Cnn(TrajectoryParameters parameters, ImageShape shape, int classes)
+        : this(parameters, shape, classes, Layout(parameters, shape, classes))
     {
-        _parameters = parameters;
-        Input = shape;
-        Classes = classes;
-        (Parts, _pooled) = Layout(parameters, shape, classes);
-        _sizes = Parts.Select(part => part.Size).ToArray();
-        Flat = CreateParameters();
     }
 
-    public ImageShape Input { get; }
+    private Cnn(TrajectoryParameters parameters, ImageShape shape, int classes, (NetworkLayout Layout, IReadOnlyList<bool> Pooled) made)
+        : base(made.Layout, shape, classes, parameters.Seed) =>
+        (_parameters, _pooled) = (parameters, made.Pooled);
 
-    public int Classes { get; }
-
-    /// <summary>The weights and biases in the order of <see cref="Flat"/>.</summary>
-    public IReadOnlyList<NetworkPart> Parts { get; }
-
-    /// <summary>All parameters, float32, a leaf that gradients are taken by.</summary>
-    public Tensor Flat { get; }
-
-    /// <summary>The classes' logits.</summary>
-    /// <param name="images">uint8 <c>[n, h, w, c]</c>.</param>
-    /// <param name="dropoutSeed">Where the dropped units are drawn from; null drops none.</param>
-    /// <returns>float32 <c>[n, classes]</c>.</returns>
-    public Tensor Forward(Tensor images, long? dropoutSeed)
+    /// <inheritdoc/>
+    public override Tensor Forward(Tensor images, long? trainingSeed)
     {
         using var scope = NewDisposeScope();
         var views = CutParts();
         var next = 0;
 
-        var x = images.to_type(ScalarType.Float32).div_(255).permute(0, 3, 1, 2);
+        var x = Scale(images);
         var padding = _parameters.KernelSize / 2;
         foreach (var pool in _pooled)
         {
@@ -70,7 +51,7 @@ internal sealed class Cnn : IDisposable
 
         x = x.permute(0, 2, 3, 1).reshape(images.shape[0], -1);
         x = functional.linear(x, views[next++].reshape(_parameters.DenseUnits, -1), views[next++]).relu();
-        if (dropoutSeed is { } seed && _parameters.Dropout > 0)
+        if (trainingSeed is { } seed && _parameters.Dropout > 0)
         {
             Engine.Seed(seed);
             x = functional.dropout(x, _parameters.Dropout, true);
@@ -80,19 +61,10 @@ internal sealed class Cnn : IDisposable
         return x.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The parts as views of the flat tensor, each in its training shape.</summary>
-    public Tensor[] CutParts()
-    {
-        var pieces = Flat.split(_sizes, 0);
-        return Parts.Select((part, i) => pieces[i].view(part.Shape)).ToArray();
-    }
-
-    public void Dispose() => Flat.Dispose();
-
     /// <summary>What the network consists of, without making it.</summary>
     /// <returns>The weights and biases, and for each convolution whether pooling follows.</returns>
     /// <exception cref="InvalidDataException">It would be too large.</exception>
-    public static (IReadOnlyList<NetworkPart> Parts, IReadOnlyList<bool> Pooled) Layout(TrajectoryParameters parameters, ImageShape shape, int classes)
+    public static (NetworkLayout Layout, IReadOnlyList<bool> Pooled) Layout(TrajectoryParameters parameters, ImageShape shape, int classes)
     {
         var (parts, pooled) = (new List<NetworkPart>(), new List<bool>());
         long height = shape.Height, width = shape.Width, channels = shape.Channels;
@@ -118,17 +90,13 @@ internal sealed class Cnn : IDisposable
                 + $"Lower denseUnits ({parameters.DenseUnits}) or filters ({parameters.Filters}), or the images' size ({shape.Width} x {shape.Height}); more layers pool it away, too."));
         }
 
-        return (parts, pooled);
+        return (new(parts, []), pooled);
     }
 
     private static NetworkPart[] Convolution(string name, long filters, long channels, long kernel)
     {
-        var fanIn = channels * kernel * kernel;
-        return
-        [
-            new($"{name}.weight", [filters, kernel, kernel, channels], [filters, channels, kernel, kernel], [0, 3, 1, 2], fanIn),
-            new($"{name}.bias", [filters], [filters], null, fanIn),
-        ];
+        var weight = NetworkPart.Filters($"{name}.weight", filters, channels, kernel, Start.Uniform);
+        return [weight, NetworkPart.Values($"{name}.bias", filters, Start.Uniform, weight.FanIn)];
     }
 
     // PyTorch flattens [c, h, w], training [h, w, c]: the first dense layer's columns change places, too.
@@ -137,27 +105,8 @@ internal sealed class Cnn : IDisposable
         var fanIn = height * width * channels;
         return
         [
-            new($"{name}.weight", [units, height, width, channels], [units, fanIn], [0, 3, 1, 2], fanIn),
-            new($"{name}.bias", [units], [units], null, fanIn),
+            new($"{name}.weight", [units, height, width, channels], [units, fanIn], [0, 3, 1, 2], Start.Uniform, fanIn),
+            NetworkPart.Values($"{name}.bias", units, Start.Uniform, fanIn),
         ];
-    }
-
-    // PyTorch's defaults for both kinds of layer: kaiming_uniform_ with a = sqrt(5) (He et al. 2015) comes to
-    // 1 / sqrt(fan in), which is the biases' bound as well.
-    private Tensor CreateParameters()
-    {
-        using var scope = NewDisposeScope();
-        using var withoutGradient = no_grad();
-        Engine.Seed(Seeds.For(_parameters.Seed, Purpose.Weights, 0));
-        var flat = empty([_sizes.Sum()], ScalarType.Float32);
-        var pieces = flat.split(_sizes, 0);
-        for (var i = 0; i < pieces.Length; i++)
-        {
-            var bound = 1 / Math.Sqrt(Parts[i].FanIn);
-            pieces[i].uniform_(-bound, bound);
-        }
-
-        var leaf = Engine.ToDevice(flat).requires_grad_(true);
-        return leaf.DetachFromDisposeScope();
     }
 }

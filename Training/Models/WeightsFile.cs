@@ -15,8 +15,8 @@ internal sealed record WeightsInfo(
 
 /// <summary>
 /// The published weights: safetensors in PyTorch's layout and under its names, so that
-/// <c>module.load_state_dict(safetensors.torch.load_file(path))</c> takes them for an <c>nn.Sequential</c> of
-/// <c>conv1, ..., flatten, dense1, ..., dense2</c>.
+/// <c>module.load_state_dict(safetensors.torch.load_file(path))</c> takes them: for a <c>cnn</c> an <c>nn.Sequential</c> of
+/// <c>conv1, ..., flatten, dense1, ..., dense2</c>, for the residual networks torchvision's (see <see cref="ResNet"/> for small images).
 /// </summary>
 internal static class WeightsFile
 {
@@ -24,11 +24,11 @@ internal static class WeightsFile
 
     /// <summary>Writes the network's weights.</summary>
     /// <returns>SHA-256 over the weights' bytes, lower-case hex.</returns>
-    public static string Write(string path, Cnn network, WeightsInfo info)
+    public static string Write(string path, Network network, WeightsInfo info)
     {
         using var file = new SafetensorsWriter(
             path,
-            network.Parts.Select(part => new SafetensorsTensor(part.Name, SafetensorsType.F32, part.Published)),
+            network.Parts.Concat(network.BufferParts).Select(part => new SafetensorsTensor(part.Name, SafetensorsType.F32, part.Published)),
             new Dictionary<string, string>
             {
                 ["format"] = "pt", // what readers of PyTorch's weights look for
@@ -44,11 +44,9 @@ internal static class WeightsFile
 
         using var withoutGradient = no_grad();
         using var scope = NewDisposeScope();
-        var views = network.CutParts();
-        for (var i = 0; i < views.Length; i++)
+        foreach (var (part, values) in Stored(network))
         {
-            var part = network.Parts[i];
-            var published = part.ToPublished is { } order ? views[i].permute(order) : views[i];
+            var published = part.ToPublished is { } order ? values.permute(order) : values;
             file.Write(part.Name, 0, Engine.ToHost(published.contiguous()).bytes);
         }
 
@@ -65,14 +63,14 @@ internal static class WeightsFile
 
     /// <summary>The network with the file's weights; the caller disposes of it.</summary>
     /// <exception cref="InvalidDataException">No weights file of this product, or a torn or altered one.</exception>
-    public static (Cnn Network, WeightsInfo Info) Read(string path)
+    public static (Network Network, WeightsInfo Info) Read(string path)
     {
         using var file = SafetensorsReader.Open(path);
         var info = ReadInfo(path, file);
         // Before anything is allocated: the network is as large as the file, whatever its metadata says.
-        ThrowIfUnfit(path, file, Cnn.Layout(info.Parameters, info.Shape, info.Classes.Count).Parts);
+        ThrowIfUnfit(path, file, Network.LayoutOf(info.Parameters, info.Shape, info.Classes.Count).All);
         file.VerifyChecksum();
-        var network = new Cnn(info.Parameters, info.Shape, info.Classes.Count);
+        var network = Network.Create(info.Parameters, info.Shape, info.Classes.Count);
         try
         {
             Fill(file, network);
@@ -85,7 +83,7 @@ internal static class WeightsFile
         }
     }
 
-    private static void ThrowIfUnfit(string path, SafetensorsReader file, IReadOnlyList<NetworkPart> parts)
+    private static void ThrowIfUnfit(string path, SafetensorsReader file, IEnumerable<NetworkPart> parts)
     {
         foreach (var part in parts)
         {
@@ -94,17 +92,18 @@ internal static class WeightsFile
         }
     }
 
-    private static void Fill(SafetensorsReader file, Cnn network)
+    private static IEnumerable<(NetworkPart Part, Tensor Values)> Stored(Network network) =>
+        network.Parts.Zip(network.CutParts()).Concat(network.BufferParts.Zip(network.CutBuffers()));
+
+    private static void Fill(SafetensorsReader file, Network network)
     {
         using var withoutGradient = no_grad();
         using var scope = NewDisposeScope();
-        var views = network.CutParts();
-        for (var i = 0; i < views.Length; i++)
+        foreach (var (part, values) in Stored(network))
         {
-            var part = network.Parts[i];
             var stored = file.Tensor(part.Name, SafetensorsType.F32, part.Published.Length);
             // The published dimensions are training's, reordered: a tensor of that order is filled, and read through a view.
-            var target = part.ToPublished is { } order ? views[i].permute(order) : views[i];
+            var target = part.ToPublished is { } order ? values.permute(order) : values;
             var source = empty(target.shape, ScalarType.Float32);
             file.Read(stored, 0, source.bytes);
             target.copy_(Engine.ToDevice(source));

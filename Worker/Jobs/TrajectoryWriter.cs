@@ -105,6 +105,8 @@ public sealed class TrajectoryWriter(
                             .SetProperty(experiment => experiment.Loss, milestone.Loss)
                             .SetProperty(experiment => experiment.MeanSquaredError, milestone.MeanSquaredError)
                             .SetProperty(experiment => experiment.Diverged, milestone.Diverged)
+                            .SetProperty(experiment => experiment.StoppedEarly, milestone.StoppedEarly)
+                            .SetProperty(experiment => experiment.EndedAtStep, milestone.EndedAtStep)
                             .SetProperty(experiment => experiment.Reproducible, milestone.Reproducible)
                             .SetProperty(experiment => experiment.WeightsBlob, weightsBlob)
                             .SetProperty(experiment => experiment.WeightsHash, milestone.WeightsHash)

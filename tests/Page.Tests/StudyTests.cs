@@ -24,6 +24,14 @@ public sealed class StudyTests : PageFixture
         await Page.GetByLabel("Seeds each").FillAsync("2");
         await Page.GetByLabel("Seeds each").BlurAsync();
         await Page.GetByText("8 new experiments in 4 trainings, 80 steps in all").WaitForAsync();
+        await Assertions.Expect(Page.GetByText("Rotate images")).ToBeHiddenAsync();
+        await Button("More: schedule, warm-up, augmentation, class weights, patience").ClickAsync();
+        await Page.GetByLabel("How Rotate images is chosen").ClickAsync();
+        await Page.GetByRole(AriaRole.Option, new() { Name = "fixed" }).ClickAsync();
+        await Page.GetByLabel("Rotate images: the value").FillAsync("270");
+        await Page.GetByText("augmentRotate is 0 to 180.").WaitForAsync();
+        await Page.GetByLabel("Rotate images: the value").FillAsync("10");
+        await Page.GetByText("8 new experiments in 4 trainings, 80 steps in all").WaitForAsync();
         await Screenshots.TakeAllAsync(Page, "new-study");
         await Accessibility.CheckAsync(Page, "new study");
         await Button("Generate and start").ClickAsync();

@@ -52,10 +52,18 @@ public sealed class Stack : IAsyncDisposable
         }
 
         var stack = new Stack(database, folder, environment);
-        stack.StartApi();
-        stack.StartWorker("worker");
-        await stack.WhenReadyAsync();
-        return stack;
+        try
+        {
+            stack.StartApi();
+            stack.StartWorker("worker");
+            await stack.WhenReadyAsync();
+            return stack;
+        }
+        catch
+        {
+            await stack.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>Kills the Api, if it still runs, and starts it at the same address.</summary>

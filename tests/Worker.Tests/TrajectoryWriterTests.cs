@@ -56,7 +56,7 @@ public sealed class TrajectoryWriterTests
 
         await worker.Writer.CompleteMilestoneAsync(claim, 0, [], Milestone(claim, 100, 0.9) with { TrainSeconds = 1.5 }, Rows.Hash("a"), CancellationToken.None);
         await worker.Writer.CompleteMilestoneAsync(
-            claim, 0, [100], Milestone(claim, 200, 0.95) with { TrainSeconds = 3.25, TestAccuracy = 0.8 }, Rows.Hash("b"), CancellationToken.None);
+            claim, 0, [100], Milestone(claim, 200, 0.95) with { TrainSeconds = 3.25, TestAccuracy = 0.8, StoppedEarly = true, EndedAtStep = 170 }, Rows.Hash("b"), CancellationToken.None);
 
         await using var db = _jobs.Database.NewContext();
         var experiments = await db.Experiments.OrderBy(experiment => experiment.TotalSteps).ToListAsync();
@@ -67,6 +67,7 @@ public sealed class TrajectoryWriterTests
             Assert.That(experiments.Select(experiment => experiment.TestAccuracy), Is.EqualTo(new double?[] { null, 0.8 }));
             Assert.That(experiments.Select(experiment => experiment.DurationSeconds), Is.EqualTo(new[] { 1.5, 3.25 }));
             Assert.That(experiments.Select(experiment => experiment.SavedSeconds), Is.EqualTo(new[] { 0, 1.5 }));
+            Assert.That(experiments.Select(experiment => (experiment.StoppedEarly, experiment.EndedAtStep)), Is.EqualTo(new[] { (false, (int?)null), (true, 170) }));
             Assert.That(experiments.Select(experiment => experiment.WeightsBlob), Is.EqualTo(new[] { Rows.Hash("a"), Rows.Hash("b") }));
         });
     }

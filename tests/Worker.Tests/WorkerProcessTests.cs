@@ -379,6 +379,22 @@ public sealed class WorkerProcessTests
     }
 
     [Test]
+    public async Task Training_WhosePatienceRunsOut_CompletesAllThatIsLeft()
+    {
+        var worker = _stack.StartWorker("anna", ("EvaluateEvery", "10"));
+        // A rate at which nothing gets better.
+        var parameters = WorkerStack.Small with { LearningRate = 1e-7, Patience = 2, PatienceMetric = "accuracy" };
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(parameters, [10, 1_000_000]);
+        var early = await _stack.WhenFinalAsync(trajectory.Id, 1_000_000);
+        Assert.That((early.Status, early.StoppedEarly, early.Diverged), Is.EqualTo((ExperimentStatus.Completed, true, false)));
+        Assert.That(early.EndedAtStep, Is.GreaterThanOrEqualTo(30).And.LessThan(1_000_000));
+
+        var first = await _stack.WhenFinalAsync(trajectory.Id, 10);
+        Assert.That((first.Status, first.StoppedEarly, first.EndedAtStep), Is.EqualTo((ExperimentStatus.Completed, false, (int?)null)));
+        Assert.That(worker.HasExited, Is.False);
+    }
+
+    [Test]
     public async Task DeletedModel_IsLeftByItsWorker_WhichGoesOnWithOthers()
     {
         var other = await TestModel.AddWithDigitsAsync(_stack.Database, _stack.BlobFolder, perClass: 5);

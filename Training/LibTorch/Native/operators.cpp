@@ -69,6 +69,10 @@ SHIM torch_uniform_(Handle tensor, double from, double to) {
     return guarded([&] { tensor->uniform_(from, to); });
 }
 
+SHIM torch_normal_(Handle tensor, double mean, double deviation) {
+    return guarded([&] { tensor->normal_(mean, deviation); });
+}
+
 SHIM torch_copy_(Handle tensor, Handle source) {
     return guarded([&] { tensor->copy_(*source); });
 }
@@ -133,12 +137,22 @@ SHIM torch_conv2d(Handle* out, Handle input, Handle weight, Handle bias, const i
     return result(out, [&] { return at::conv2d(*input, *weight, maybe(bias), list(stride, strides), list(padding, paddings)); });
 }
 
-SHIM torch_max_pool2d(Handle* out, Handle input, const int64_t* kernel, int kernels, const int64_t* stride, int strides) {
-    return result(out, [&] { return at::max_pool2d(*input, list(kernel, kernels), list(stride, strides)); });
+SHIM torch_max_pool2d(Handle* out, Handle input, const int64_t* kernel, int kernels, const int64_t* stride, int strides, const int64_t* padding, int paddings) {
+    return result(out, [&] { return at::max_pool2d(*input, list(kernel, kernels), list(stride, strides), list(padding, paddings)); });
 }
 
-SHIM torch_cross_entropy(Handle* out, Handle logits, Handle labels) {
-    return result(out, [&] { return at::cross_entropy_loss(*logits, *labels); });
+SHIM torch_adaptive_avg_pool2d(Handle* out, Handle input, const int64_t* size, int count) {
+    return result(out, [&] { return at::adaptive_avg_pool2d(*input, list(size, count)); });
+}
+
+SHIM torch_batch_norm(Handle* out, Handle input, Handle mean, Handle variance, Handle weight, Handle bias, bool training, double momentum, double epsilon) {
+    return result(out, [&] {
+        return at::batch_norm(*input, maybe(weight), maybe(bias), maybe(mean), maybe(variance), training, momentum, epsilon, false);
+    });
+}
+
+SHIM torch_cross_entropy(Handle* out, Handle logits, Handle labels, Handle weight) {
+    return result(out, [&] { return at::cross_entropy_loss(*logits, *labels, maybe(weight)); });
 }
 
 SHIM torch_grad(Handle* out, const Handle* outputs, int outputCount, const Handle* inputs, int inputCount) {

@@ -30,6 +30,8 @@ public sealed class ExperimentsTests : ApiFixture
     [TestCase("layers", "asc")]
     [TestCase("steps", "desc")]
     [TestCase("optimizer", "asc")]
+    [TestCase("schedule", "asc")]
+    [TestCase("patience", "desc")]
     public async Task List_PageByPageOverTiesAndNulls_IsTheWholeListInOrder(string sort, string order)
     {
         var (model, ids) = await GenerateAsync();
@@ -51,6 +53,23 @@ public sealed class ExperimentsTests : ApiFixture
         var values = keys.TakeWhile(key => key is not null).ToList();
         Assert.That(keys.Skip(values.Count), Is.All.Null, "nulls come last");
         Assert.That(values, order == "asc" ? Is.Ordered : Is.Ordered.Descending);
+    }
+
+    [Test]
+    public async Task Experiment_ThatWasStoppedEarly_SaysAtWhichStep()
+    {
+        var (_, ids) = await GenerateAsync();
+        await Database.CompleteAsync(ids[2], 0.9);
+        var whole = await JsonAsync(await Client.GetAsync($"/api/experiments/{ids[2]}"));
+        Assert.That(whole.GetProperty("step").GetInt32(), Is.EqualTo(whole.GetProperty("totalSteps").GetInt32()));
+        Assert.That(whole.GetProperty("stoppedEarly").GetBoolean(), Is.False);
+
+        await Database.ExecuteAsync("UPDATE experiments SET stopped_early = true, ended_at_step = 7 WHERE id = $1", ids[2]);
+        var early = await JsonAsync(await Client.GetAsync($"/api/experiments/{ids[2]}"));
+        Assert.That(early.GetProperty("step").GetInt32(), Is.EqualTo(7));
+        Assert.That(early.GetProperty("bestStep").GetInt32(), Is.EqualTo(7));
+        Assert.That(early.GetProperty("stoppedEarly").GetBoolean(), Is.True);
+        Assert.That(early.GetProperty("totalSteps").GetInt32(), Is.EqualTo(whole.GetProperty("totalSteps").GetInt32()));
     }
 
     [Test]

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using MlExperiments.Testing;
 using Microsoft.EntityFrameworkCore;
@@ -29,6 +31,34 @@ public sealed class SchemaTests
             property.IsNullable,
             StoreType(property))));
         Assert.That(actual.Select(column => column with { Type = Plain(column.Type) }), Is.EquivalentTo(expected));
+    }
+
+    [Test]
+    public async Task EarlyEnds_OverExperimentsOfBefore_GivesThemTheDefaultsOfNewParameters()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        var rows = await Rows.AddAsync(database);
+        await rows.AddTrajectoryAsync(new TrajectoryParameters { LearningRate = 0.1, Layers = 2 }, [10]);
+        await using var db = database.NewContext();
+        await db.Database.ExecuteSqlAsync($$"""UPDATE experiments SET parameters = parameters || '{"patience": 3}'""");
+        var now = await db.Experiments.AsNoTracking().SingleAsync();
+        // As the version before left them.
+        await db.Database.ExecuteSqlAsync($"ALTER TABLE experiments DISABLE TRIGGER experiments_changed");
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            UPDATE experiments SET parameters = parameters - ARRAY['schedule', 'decayEvery', 'decayFactor', 'warmUpSteps', 'augmentShift', 'augmentRotate',
+                'augmentScale', 'classWeights', 'patienceMetric']
+            """);
+        await db.Database.ExecuteSqlAsync($"ALTER TABLE experiments ENABLE TRIGGER experiments_changed");
+        await db.Database.ExecuteSqlAsync($"ALTER TABLE experiments DROP COLUMN stopped_early, DROP COLUMN ended_at_step");
+        await db.Database.ExecuteSqlAsync($"""DELETE FROM "__EFMigrationsHistory" WHERE "MigrationId" >= '0010'""");
+
+        await Database.MigrateAsync(db, CancellationToken.None);
+
+        var after = await db.Experiments.AsNoTracking().SingleAsync();
+        Assert.That(JsonElement.DeepEquals(after.Parameters, now.Parameters), $"{after.Parameters}");
+        Assert.That(after.Parameters.GetProperty("patience").GetInt32(), Is.EqualTo(3), "what was given stays");
+        Assert.That(after.ChangedAt, Is.EqualTo(now.ChangedAt), "nobody is told");
     }
 
     [Test]

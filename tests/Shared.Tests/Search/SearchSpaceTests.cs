@@ -45,6 +45,17 @@ public sealed class SearchSpaceTests
     [TestCase("""{"weightDecay": {"min": 0, "max": 1, "scale": "log", "count": 3}}""", "space.weightDecay.min")]
     [TestCase("""{"weightDecay": {"min": 0, "max": 1, "step": 0.00001}}""", "space.weightDecay.step")]
     [TestCase("""{"momentum": [0.9]}""", "space.momentum")]
+    [TestCase("""{"decayFactor": [0.9]}""", "space.decayFactor")]
+    [TestCase("""{"decayEvery": [5], "schedule": ["constant"]}""", "space.decayEvery")]
+    [TestCase("""{"patienceMetric": ["accuracy"]}""", "space.patienceMetric")]
+    [TestCase("""{"filters": [8], "architecture": ["resnet18"]}""", "space.filters")]
+    [TestCase("""{"schedule": ["cosine"]}""", "space.schedule[0]")]
+    [TestCase("""{"warmUpSteps": [-1]}""", "space.warmUpSteps[0]")]
+    [TestCase("""{"augmentShift": [0.6]}""", "space.augmentShift[0]")]
+    [TestCase("""{"augmentRotate": [181]}""", "space.augmentRotate[0]")]
+    [TestCase("""{"augmentScale": [1]}""", "space.augmentScale[0]")]
+    [TestCase("""{"classWeights": ["heavy"]}""", "space.classWeights[0]")]
+    [TestCase("""{"patience": [10001]}""", "space.patience[0]")]
     public void Read_WrongEntry_NamesItsPath(string space, string path)
     {
         Assert.That(Read(space, "{}", out var errors), Is.Null);
@@ -122,6 +133,16 @@ public sealed class SearchSpaceTests
         var space = Read("""{"optimizer": ["adam", "sgd"], "momentum": [0, 0.9]}""", Required, out _);
 
         Assert.That(GridSampler.Sample(space!, 100, out _), Has.Count.EqualTo(3));
+    }
+
+    [Test]
+    public void Layers_OfResidualNetworks_AreNoDifferenceAndNotNeeded()
+    {
+        var mixed = Read("""{"architecture": ["cnn", "resnet18"], "layers": [1, 2, 4]}""", """{"learningRate": 0.1, "steps": 10}""", out _);
+        Assert.That(GridSampler.Sample(mixed!, 100, out _), Has.Count.EqualTo(4));
+        var residual = Read("""{"architecture": ["resnet18", "resnet50"]}""", """{"learningRate": 0.1, "steps": 10}""", out var errors);
+        Assert.That(errors, Is.Empty);
+        Assert.That(GridSampler.Sample(residual!, 100, out _).Select(parameters => parameters.Layers), Is.EqualTo(new[] { 1, 1 }));
     }
 
     [Test]

@@ -115,6 +115,49 @@ public sealed class TensorTests
             Values(functional.max_pool2d(Floats([1, 1, 3, 3], 1, 2, 9, 4, 3, 9, 9, 9, 9), [2, 2], [2, 2])), Is.EqualTo(new float[] { 4 }));
 
     [Test]
+    public void MaxPool2d_WithPadding_TakesNoneOfIt() =>
+        Assert.That(
+            Values(functional.max_pool2d(Floats([1, 1, 3, 3], -1, -2, -3, -4, -5, -6, -7, -8, -9), [3, 3], [2, 2], [1, 1])),
+            Is.EqualTo(new float[] { -1, -2, -4, -5 }));
+
+    [Test]
+    public void AdaptiveAvgPool2d_ToOnePixel_IsTheMean() =>
+        Assert.That(
+            Values(functional.adaptive_avg_pool2d(Floats([1, 2, 1, 3], 1, 2, 6, -1, 0, 1), [1, 1])), Is.EqualTo(new float[] { 3, 0 }));
+
+    [Test]
+    public void BatchNorm_WhileTraining_TakesTheBatchsMomentsAndMovesTheRunningOnes()
+    {
+        // Two channels of two pixels: means 2 and 10, variances (of n) 1 and 4, (of n - 1) 2 and 8.
+        var input = Floats([1, 2, 1, 2], 1, 3, 8, 12);
+        var (mean, variance) = (Floats([2], 0, 5), Floats([2], 1, 2));
+        var (weight, bias) = (Floats([2], 1, 2), Floats([2], 0, 100));
+        Assert.That(Values(functional.batch_norm(input, mean, variance, weight, bias, true, 0.25, 0)), Is.EqualTo(new float[] { -1, 1, 98, 102 }).Within(1e-5));
+        Assert.That(Values(mean), Is.EqualTo(new[] { 0.5f, 6.25f }).Within(1e-6));
+        Assert.That(Values(variance), Is.EqualTo(new[] { 1.25f, 3.5f }).Within(1e-6));
+
+        Assert.That(
+            Values(functional.batch_norm(input, Floats([2], 1, 2), Floats([2], 4, 9), weight, bias, false, 0.25, 0)),
+            Is.EqualTo(new[] { 0, 1, 104, 100 + (20f / 3) }).Within(1e-4));
+    }
+
+    [Test]
+    public void Normal_OfManyDraws_HasItsMeanAndDeviation()
+    {
+        using var generator = manual_seed(4);
+        var values = Values(zeros([10_000]).normal_(3, 2));
+        Assert.That(values.Average(), Is.EqualTo(3).Within(0.1));
+        Assert.That(values.Average(value => (value - 3) * (value - 3)), Is.EqualTo(4).Within(0.2));
+    }
+
+    [Test]
+    public void CrossEntropy_WithWeights_IsTheirMean()
+    {
+        var loss = functional.cross_entropy(Floats([2, 2], 0, 0, 2, 0), Longs(0, 1), Floats([2], 1, 3));
+        Assert.That(Value<float>(loss), Is.EqualTo((Math.Log(2) + (3 * (2 + Math.Log(1 + Math.Exp(-2))))) / 4).Within(1e-6));
+    }
+
+    [Test]
     public void Relu_OfNegatives_IsZero() => Assert.That(Values(Floats([3], -1, 0, 2).relu()), Is.EqualTo(new float[] { 0, 0, 2 }));
 
     [Test]

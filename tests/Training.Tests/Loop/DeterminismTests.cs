@@ -55,6 +55,32 @@ public sealed class DeterminismTests
     }
 
     [Test]
+    public void Training_WithAllThatMayChangeOnTheWay_ResumedAtAnyStepIsTheUndisturbedOne()
+    {
+        var parameters = DigitData.Small with
+        {
+            Schedule = "exponential", DecayEvery = 40, WarmUpSteps = 60, LearningRateChanges = [new(70, 0.01)],
+            AugmentShift = 0.1, AugmentRotate = 10, AugmentScale = 0.1, ClassWeights = "balanced", Patience = 50,
+        };
+        var undisturbed = Train(parameters, [120]);
+        foreach (var stopAt in new[] { 30, 75, 119 })
+        {
+            var stopped = Runs.Train(parameters, _dataSet, _digits.NewFolder(), [120], host: StopAtStep(stopAt));
+            var resumed = Train(parameters, [120], stopped.Of<CheckpointEvent>().Single().Path);
+            Assert.That(resumed.Results, Is.EqualTo(undisturbed.Results), $"stopped at {stopAt}");
+            Assert.That(stopped.Points.Concat(resumed.Points), Is.EqualTo(undisturbed.Points), $"stopped at {stopAt}");
+        }
+
+        // Each of them makes a difference.
+        foreach (var without in new[]
+        {
+            parameters with { Schedule = "constant" }, parameters with { WarmUpSteps = 0 }, parameters with { AugmentShift = 0 },
+            parameters with { AugmentRotate = 0 }, parameters with { AugmentScale = 0 },
+        })
+            Assert.That(Train(without, [20]).Results, Is.Not.EqualTo(Train(parameters, [20]).Results), $"{without}");
+    }
+
+    [Test]
     public void Training_ExtendedFromItsLastCheckpoint_IsTheLongerOne()
     {
         var shorter = Train(DigitData.Small, [120]);

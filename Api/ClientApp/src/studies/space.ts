@@ -18,7 +18,10 @@ export interface Parameter {
   words: string
   /** What it is without a word about it; '' where it has to be given. */
   usual: string
-  isText?: boolean
+  /** What else it may be, or what it means. */
+  hint?: string
+  /** Seldom changed: shown on demand. */
+  isRare?: boolean
 }
 
 export const parameters: Parameter[] = [
@@ -26,14 +29,25 @@ export const parameters: Parameter[] = [
   { name: 'layers', words: 'Layers', usual: '' },
   { name: 'steps', words: 'Steps', usual: '' },
   { name: 'batchSize', words: 'Batch size', usual: '64' },
-  { name: 'optimizer', words: 'Optimizer', usual: 'adam', isText: true },
-  { name: 'momentum', words: 'Momentum', usual: '0' },
+  { name: 'optimizer', words: 'Optimizer', usual: 'adam', hint: 'or sgd' },
+  { name: 'momentum', words: 'Momentum', usual: '0', hint: 'of sgd' },
   { name: 'weightDecay', words: 'Weight decay', usual: '0' },
   { name: 'dropout', words: 'Dropout', usual: '0.5' },
   { name: 'filters', words: 'Filters', usual: '32' },
   { name: 'kernelSize', words: 'Kernel size', usual: '3' },
   { name: 'denseUnits', words: 'Dense units', usual: '128' },
+  { name: 'architecture', words: 'Architecture', usual: 'cnn', hint: 'or resnet18, resnet34, resnet50, which have layers of their own' },
   { name: 'seed', words: 'Seed', usual: '0' },
+  { name: 'schedule', words: 'Schedule', usual: 'constant', hint: 'or step, exponential: how the learning rate falls', isRare: true },
+  { name: 'decayEvery', words: 'Decay every', usual: '1000', hint: 'steps', isRare: true },
+  { name: 'decayFactor', words: 'Decay factor', usual: '0.5', isRare: true },
+  { name: 'warmUpSteps', words: 'Warm-up steps', usual: '0', isRare: true },
+  { name: 'augmentShift', words: 'Shift images', usual: '0', hint: 'up to 0.5 of their side', isRare: true },
+  { name: 'augmentRotate', words: 'Rotate images', usual: '0', hint: 'up to 180 degrees', isRare: true },
+  { name: 'augmentScale', words: 'Scale images', usual: '0', hint: 'up to 0.5 of their size', isRare: true },
+  { name: 'classWeights', words: 'Class weights', usual: 'none', hint: 'or balanced', isRare: true },
+  { name: 'patience', words: 'Patience', usual: '0', hint: 'measurements without improvement before it stops early; 0 is never', isRare: true },
+  { name: 'patienceMetric', words: 'Patience watches', usual: 'loss', hint: 'or accuracy', isRare: true },
 ]
 
 const usualSpace: Record<string, string> = { learningRate: '0.001, 0.01, 0.1', layers: '1, 2, 4', steps: '1000, 2000, 4000' }
