@@ -19,6 +19,11 @@ public abstract partial class PageFixture
     public async Task OpenAsync()
     {
         _problems.Clear();
+        await OpenContextAsync();
+    }
+
+    private async Task OpenContextAsync()
+    {
         _context = await Browsers.Browser.NewContextAsync(new()
         {
             BaseURL = Stack.Http.BaseAddress!.ToString(),
@@ -35,6 +40,15 @@ public abstract partial class PageFixture
         };
         Page.PageError += (_, error) => _problems.Enqueue(error);
         Page.SetDefaultTimeout(20_000);
+    }
+
+    /// <summary>Closes the browser's window with all that it knew, and opens a new one at the same address.</summary>
+    protected async Task ReopenAsync()
+    {
+        var address = Page.Url;
+        await _context.DisposeAsync();
+        await OpenContextAsync();
+        await Page.GotoAsync(address);
     }
 
     [TearDown]

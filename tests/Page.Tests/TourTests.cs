@@ -33,7 +33,7 @@ public sealed class TourTests : PageFixture
         await SelectAllAsync();
         await Button("Pause").ClickAsync();
         await Assertions.Expect(Rows.Filter(new() { HasText = "paused" })).ToHaveCountAsync(27);
-        await Page.ReloadAsync();
+        await ReopenAsync();
         await Assertions.Expect(Rows.Filter(new() { HasText = "paused" })).ToHaveCountAsync(27);
         await SelectAllAsync();
         await Button("Resume").ClickAsync();
@@ -46,6 +46,7 @@ public sealed class TourTests : PageFixture
         await Page.GetByRole(AriaRole.Button, new() { Name = "Accuracy" }).ClickAsync();
         Assert.That(Page.Url, Does.EndWith("sort=accuracy&order=desc"));
         await Assertions.Expect(Rows.First).ToContainTextAsync("completed", new() { Timeout = 60_000 });
+        await Assertions.Expect(Rows.Nth(1)).ToContainTextAsync("completed", new() { Timeout = 60_000 });
         await Page.GetByText("Copy as JSON").WaitForAsync();
 
         var canvas = (await Page.Locator("canvas").BoundingBoxAsync())!;
@@ -59,6 +60,16 @@ public sealed class TourTests : PageFixture
         await Assertions.Expect(Page.Locator(".answer li")).ToHaveCountAsync(3);
         await Screenshots.TakeAllAsync(Page, "model");
         await Accessibility.CheckAsync(Page, "model");
+
+        var report = await Page.RunAndWaitForPopupAsync(() => Page.GetByRole(AriaRole.Link, new() { Name = "Report of" }).First.ClickAsync());
+        await report.GetByText("lr 0.001, layers 1, steps 60").First.WaitForAsync();
+        await report.CloseAsync();
+
+        await Rows.Nth(0).GetByRole(AriaRole.Checkbox).CheckAsync();
+        await Rows.Nth(1).GetByRole(AriaRole.Checkbox).CheckAsync();
+        await Button("Compare").ClickAsync();
+        await Page.WaitForURLAsync("**/compare?experiments=*");
+        await Page.GetByRole(AriaRole.Link, new() { Name = "lr 0.003, layers 1, steps 60" }).First.WaitForAsync();
     }
 
     [Test]
