@@ -30,7 +30,7 @@ public sealed partial class AnalyseTests : PageFixture
     {
         await Page.GotoAsync($"/models/{_model}");
         await Link("Analyse").ClickAsync();
-        await ExpectAsync($"{Experiments} of {Experiments} experiments chosen");
+        await Page.GetByText($"{Experiments} of {Experiments} experiments chosen").WaitForAsync();
         await Assertions.Expect(Points).ToHaveCountAsync(Experiments);
         await Page.GetByText("Exact: every combination was measured").WaitForAsync();
         await Assertions.Expect(Page.Locator(".importance tbody tr").Filter(new() { HasText = "learning rate" }).First).ToContainTextAsync("%");
@@ -66,6 +66,7 @@ public sealed partial class AnalyseTests : PageFixture
     public async Task Model_Analysed_ShowsMapsAndCurvesOfWhatIsChosen()
     {
         await Page.GotoAsync($"/models/{_model}/analyse?x=layers&y=learningRate");
+        await Page.Locator(".heat").WaitForAsync();
         await Assertions.Expect(Page.Locator(".heat td.cell")).ToHaveCountAsync(6);
         await Assertions.Expect(Page.Locator(".heat td.best").First).ToContainTextAsync("the best");
         await Page.GetByLabel("Each cell has the").SelectOptionAsync("mean");
@@ -120,7 +121,7 @@ public sealed partial class AnalyseTests : PageFixture
         await insert.ExecuteNonQueryAsync();
 
         await Page.GotoAsync($"/models/{model}/analyse");
-        await ExpectAsync("5,000 of 5,000 experiments chosen");
+        await Page.GetByText("5,000 of 5,000 experiments chosen").WaitForAsync();
         await Page.GetByText("The best hundred and a random 4,900 of 6,000 experiments with this metric; 1 without it yet.").WaitForAsync();
         await Page.GetByText("By a random forest over 2,000 of 6,000 experiments").WaitForAsync();
         await Page.GetByText("Limits by keyboard").ClickAsync();
@@ -139,7 +140,7 @@ public sealed partial class AnalyseTests : PageFixture
         var (_, others) = await TrainAsync("Other digits", [0.003], [1], [100]);
         await Page.GotoAsync($"/compare?experiments={_ids[0]},{_ids[1]},{others[0]},{Guid.NewGuid()}");
 
-        await ExpectAsync("Compare 3 experiments");
+        await Page.GetByText("Compare 3 experiments").WaitForAsync();
         await ExpectAsync("1 of the experiments is not there.");
         await Link("Other digits").First.WaitForAsync();
         await Assertions.Expect(SideBySide.Locator("thead th")).ToHaveCountAsync(3);
