@@ -157,7 +157,7 @@ public sealed class ExperimentFilterTests : ApiFixture
 
         foreach (var query in new[]
         {
-            "", "?sort=accuracy&order=desc", "?sort=learningRate", "?sort=name&order=desc", "?filter=accuracy>0.98 and layers in (2,3)&sort=accuracy&order=desc", "?search=99999", "/summary?filter=layers=2",
+            "", "?sort=accuracy&order=desc", "?sort=learningRate", "?sort=name&order=desc", "?filter=accuracy>0.98 and layers in (2,3)&sort=accuracy&order=desc", "?search=99999", "/summary?filter=layers=2", "/points",
         })
         {
             await Client.GetAsync($"/api/models/{model}/experiments{query}");

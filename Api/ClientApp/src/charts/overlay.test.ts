@@ -41,6 +41,12 @@ describe('overlayOption', () => {
     expect(series(0.6).map(({ id, silent }) => [id, silent])).toEqual([['a raw', true], ['a', undefined]])
   })
 
+  it('puts logarithms on a logarithmic axis, and says the values', () => {
+    const { series: [line], yAxis } = overlayOption([run], { ...usual, isLog: true }, theme) as { series: { data: unknown[] }[]; yAxis: { axisLabel: { formatter: (at: number) => string } } }
+    expect(line?.data).toEqual([[10, 0], [20, null], [30, null]])
+    expect(yAxis.axisLabel.formatter(-2)).toBe('0.01')
+  })
+
   it('draws every run in a way of its own', () => {
     const looks = Array.from({ length: MaxRuns }, (_, place) => `${colourOf(place, true)} ${dashOf(place)}`)
     expect(new Set(looks).size).toBe(MaxRuns)

@@ -1,6 +1,7 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import type { Schemas } from '@/api/client'
 import { spaced } from '@/api/words'
+import { short } from './axes'
 import { points } from './curves'
 import { smooth, type Line } from './smooth'
 
@@ -58,25 +59,29 @@ export function lineOf(run: Run, { metric, by, isLog }: Overlay): Line {
   return points(run.curves[metric]).map(([step, value]) => [step * scale, value !== null && isLog && value <= 0 ? null : value])
 }
 
+/** Of ECharts' own, which shows whole powers of ten alone, a curve fills a fraction. */
+const logarithms = (line: Line): Line => line.map(([x, y]) => [x, y === null ? null : Math.log10(y)])
+
 export function overlayOption(runs: readonly Run[], overlay: Overlay, theme: Theme): EChartsCoreOption {
   const { by, isLog, smoothing } = overlay
   const series = runs.flatMap((run, place) => {
     const color = colourOf(place, theme.dark)
     const raw = lineOf(run, overlay)
+    const scaled = isLog ? logarithms : (line: Line): Line => line
     const base = { type: 'line', color, showSymbol: raw.length === 1, symbolSize: 6, connectNulls: false }
-    const main = { ...base, id: run.id, name: run.name, data: smooth(raw, smoothing), z: 3, lineStyle: { width: 2, type: dashOf(place) } }
-    const behind = { ...base, id: `${run.id} raw`, data: raw, silent: true, z: 2, showSymbol: false, lineStyle: { width: 1, opacity: 0.25 }, tooltip: { show: false } }
+    const main = { ...base, id: run.id, name: run.name, data: scaled(smooth(raw, smoothing)), z: 3, lineStyle: { width: 2, type: dashOf(place) } }
+    const behind = { ...base, id: `${run.id} raw`, data: scaled(raw), silent: true, z: 2, showSymbol: false, lineStyle: { width: 1, opacity: 0.25 }, tooltip: { show: false } }
     return smoothing > 0 ? [behind, main] : [main]
   })
   return {
     animation: false,
     grid: { left: 56, right: 16, top: 12, bottom: 40 },
-    tooltip: { trigger: 'axis', renderMode: 'richText', confine: true, order: 'valueDesc', valueFormatter: (value: unknown) => (typeof value === 'number' ? value.toPrecision(4) : '–') },
+    tooltip: { trigger: 'axis', renderMode: 'richText', confine: true, order: 'valueDesc', valueFormatter: (value: unknown) => (typeof value === 'number' ? (isLog ? 10 ** value : value).toPrecision(4) : '–') },
     xAxis: {
       type: 'value', name: by === 'step' ? 'step' : 'seconds of training', nameLocation: 'middle', nameGap: 26, nameTextStyle: { color: theme.soft },
       axisLabel: { color: theme.soft, hideOverlap: true }, axisLine: { lineStyle: { color: theme.line } }, splitLine: { show: false },
     },
-    yAxis: { type: isLog ? 'log' : 'value', scale: true, axisLabel: { color: theme.soft }, splitLine: { lineStyle: { color: theme.line } } },
+    yAxis: { type: 'value', scale: true, axisLabel: { color: theme.soft, formatter: (at: number) => short(isLog ? 10 ** at : at) }, splitLine: { lineStyle: { color: theme.line } } },
     dataZoom: [{ type: 'inside', filterMode: 'none', zoomOnMouseWheel: 'shift' }],
     series,
   }

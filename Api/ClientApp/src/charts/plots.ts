@@ -52,8 +52,9 @@ export function parallelOption(axes: readonly Axis[], metric: Axis, isHigherBett
     series: [{
       type: 'parallel',
       smooth: 0.15,
-      inactiveOpacity: 0.04,
-      activeOpacity: 0.9,
+      // Thousands of faint lines are as strong as one.
+      inactiveOpacity: isMany ? 0 : 0.04,
+      activeOpacity: isMany ? 0.5 : 0.9,
       progressive: 500,
       data: order.map((place) => ({
         name: String(place),
