@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Text.Json;
 using Microsoft.Playwright;
 using MlExperiments.Testing;
 
@@ -33,6 +34,7 @@ public sealed class ClassesTests : PageFixture
         var f1 = shown.Select(text => double.Parse(text.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture)).ToList();
         Assert.That(f1, Has.Count.EqualTo(10).And.Ordered.Descending);
         Assert.That(await Metrics.Locator("th[aria-sort]").GetAttributeAsync("aria-sort"), Is.EqualTo("descending"));
+        await Page.EvaluateAsync("window.scrollTo(0, 0)");
         await Screenshots.TakeAllAsync(Page, "experiment-classes");
         await Accessibility.CheckAsync(Page, "experiment by class");
 
@@ -60,26 +62,37 @@ public sealed class ClassesTests : PageFixture
         await Page.GotoAsync($"/experiments/{experiment}");
         await ExpectAsync("The experiment has no results by class.");
 
-        await Page.UnrouteAllAsync();
-        var many = string.Join(',', Enumerable.Range(0, 120).Select(c => $$"""{"label": "class {{c}}", "support": 10, "predicted": 10, "right": 9, "precision": 0.9, "recall": 0.9, "f1": 0.9}"""));
-        await Page.RouteAsync($"**/api/experiments/{experiment}/classes", route => route.FulfillAsync(new()
-        {
-            ContentType = "application/json",
-            Body = $$"""
-                {"experimentId": "{{experiment}}", "test": null, "validation": {
-                    "images": 1200, "accuracy": 0.9, "macro": {"precision": 0.9, "recall": 0.9, "f1": 0.9}, "classes": [{{many}}],
-                    "matrix": null, "confusions": [{"label": "class 7", "predicted": "class 8", "images": 1}], "worst": [] }
-                }
-                """,
-        }));
-        await Page.ReloadAsync();
+        var matrix = JsonSerializer.Serialize(Enumerable.Range(0, 50).Select(label => Enumerable.Range(0, 50).Select(predicted => label == predicted ? 9 : label + 1 == predicted ? 1 : 0)));
+        await ShowAsync(experiment, 50, matrix);
+        await Assertions.Expect(Page.GetByRole(AriaRole.Region, new() { Name = "Confusion matrix" }).Locator("tbody td")).ToHaveCountAsync(2500);
+        await Screenshots.TakeAllAsync(Page, "experiment-fifty-classes");
+
+        await ShowAsync(experiment, 120, "null");
         var pairs = Page.GetByRole(AriaRole.Region, new() { Name = "The most confused classes" });
         await Assertions.Expect(pairs.Locator("tbody tr")).ToHaveCountAsync(1);
         await Assertions.Expect(Metrics.Locator("tbody tr")).ToHaveCountAsync(100);
         await Button("Show all 120").ClickAsync();
         await Assertions.Expect(Metrics.Locator("tbody tr")).ToHaveCountAsync(120);
+        await Page.EvaluateAsync("window.scrollTo(0, 0)");
         await Screenshots.TakeAllAsync(Page, "experiment-many-classes");
         await Accessibility.CheckAsync(Page, "experiment of many classes");
+    }
+
+    private async Task ShowAsync(string experiment, int count, string matrix)
+    {
+        var classes = Enumerable.Range(0, count).Select(c => new { label = $"class number {c}", support = 10, predicted = 10, right = 9, precision = 0.9, recall = 0.9, f1 = 0.9 });
+        await Page.UnrouteAllAsync();
+        await Page.RouteAsync($"**/api/experiments/{experiment}/classes", route => route.FulfillAsync(new()
+        {
+            ContentType = "application/json",
+            Body = $$"""
+                {"experimentId": "{{experiment}}", "test": null, "validation": {
+                    "images": {{count * 10}}, "accuracy": 0.9, "macro": {"precision": 0.9, "recall": 0.9, "f1": 0.9}, "classes": {{JsonSerializer.Serialize(classes)}},
+                    "matrix": {{matrix}}, "confusions": [{"label": "class number 7", "predicted": "class number 8", "images": 1}], "worst": [] }
+                }
+                """,
+        }));
+        await Page.ReloadAsync();
     }
 
     private ILocator Metrics => Page.GetByRole(AriaRole.Region, new() { Name = "Precision, recall and F1 by class" });

@@ -53,6 +53,22 @@ public sealed class DataSetManifestTests
         }
     }
 
+    [Test]
+    public void ReadHashes_OfSomeRows_ReadsThoseAlone()
+    {
+        using var folder = new TemporaryFolder();
+        var manifest = Create(Images(100));
+        var path = Path.Combine(folder.Path, "manifest");
+        manifest.Save(path);
+
+        var hashes = DataSetManifest.ReadHashes(path, [99, 0, 100, -1, 0]);
+        Assert.That(hashes, Is.EqualTo(new[] { Hash(99), Hash(0), null, null, Hash(0) }));
+        File.WriteAllBytes(path, [1, 2, 3]);
+        Assert.That(() => DataSetManifest.ReadHashes(path, [0]), Throws.TypeOf<InvalidDataException>());
+
+        string Hash(int row) => Convert.ToHexStringLower(manifest.Sha256(row));
+    }
+
     [TestCase(0x00, 0x01, TestName = "TryCreate_AllWouldBeHeldOut_OneStays")]
     [TestCase(0xFE, 0xFF, TestName = "TryCreate_NoneWouldBeHeldOut_OneIs")]
     public void TryCreate_TinySet_HasBothSplits(byte low, byte high)

@@ -6,6 +6,9 @@ export type Column = 'label' | 'support' | 'precision' | 'recall' | 'f1'
 /** Above this a matrix is more than anybody reads: the most confused pairs say it. */
 export const MaxMatrix = 50
 
+/** Up to here a matrix has room for shares, and lies beside the table. */
+export const MaxWithShares = 12
+
 /** By a column, numbers in labels as numbers; equal ones stay in the order of the matrix. */
 export function sorted(classes: readonly ClassResult[], column: Column, isDescending: boolean): ClassResult[] {
   const sign = isDescending ? -1 : 1
