@@ -71,7 +71,7 @@ public sealed class StudyTests : PageFixture
         await Accessibility.CheckAsync(Page, "experiment");
         await Page.ReloadAsync();
         await Button("Resume").ClickAsync();
-        await Page.GetByText("Weights").WaitForAsync(new() { Timeout = 120_000 });
+        await Link("Weights").WaitForAsync(new() { Timeout = 120_000 });
 
         await Assertions.Expect(Page.GetByLabel("Another learning rate")).ToHaveCountAsync(0);
         Assert.That(await Page.GetByText("took it up at step").CountAsync(), Is.GreaterThanOrEqualTo(2), "its attempts");

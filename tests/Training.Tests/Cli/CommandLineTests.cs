@@ -60,6 +60,33 @@ public sealed class CommandLineTests
     }
 
     [Test]
+    public async Task Train_OfAResidualNetwork_NeedsNoLayers_AndACnnDoes()
+    {
+        DigitData.Write(_images, [0, 1], 20);
+        string[] options = ["--i", "0.001", "--k", "2", "--batch-size", "4", "--class-weights", "balanced", "--schedule", "step", "--decay-every", "1", "--output", _output];
+        var residual = await TrainerProcess.RunAsync(["train", .. options, "--architecture", "resnet18", "--size", "8x8", "--images", _images]);
+        Assert.That(residual.Code, Is.Zero, residual.Errors);
+        var image = Path.Combine(_images, "1", "0.png");
+        var test = await TrainerProcess.RunAsync(["test", .. options, "--architecture", "resnet18", "--image", image]);
+        Assert.That(test.Code, Is.Zero, test.Errors);
+        Assert.That(test.Output, Does.StartWith("label: "));
+
+        var cnn = await TrainerProcess.RunAsync(["train", .. options, "--images", _images]);
+        Assert.That(cnn.Code, Is.Not.Zero);
+        Assert.That(cnn.Errors, Does.Contain("--j").And.Contains("required"));
+    }
+
+    [Test]
+    public async Task Train_ThatGetsNoBetter_SaysWhereItWasStopped()
+    {
+        DigitData.Write(_images, [0, 1], 20);
+        var (code, _, errors) = await TrainerProcess.RunAsync(
+            ["train", "--i", "1e-7", .. Small[2..], "--k", "5000", "--patience", "1", "--patience-metric", "accuracy", "--images", _images, "--output", _output]);
+        Assert.That(code, Is.Zero, errors);
+        Assert.That(errors, Does.Match("stopped early at step [1-9]00"));
+    }
+
+    [Test]
     public async Task Train_OnOtherImages_StartsOver()
     {
         DigitData.Write(_images, [0, 1], 20);
@@ -150,6 +177,10 @@ public sealed class CommandLineTests
     [TestCase("Cannot parse", "--j", "two")]
     [TestCase("Optimizer", "--optimizer", "lion")]
     [TestCase("KernelSize", "--kernel-size", "4")]
+    [TestCase("Architecture", "--architecture", "vgg16")]
+    [TestCase("Schedule", "--schedule", "cosine")]
+    [TestCase("AugmentRotate", "--augment-rotate", "181")]
+    [TestCase("Patience", "--patience", "-1")]
     [TestCase("--size", "--size", "28")]
     [TestCase("8 to 224", "--size", "7x300")]
     [TestCase("--channels", "--channels", "2")]
