@@ -69,6 +69,7 @@ try
     app.MapLive();
     app.MapControl();
     app.MapStudies();
+    app.MapStudyReport();
     app.MapPredictions();
     app.MapPredictors();
     app.MapWorkers();
