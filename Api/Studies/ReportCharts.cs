@@ -79,7 +79,7 @@ internal static class ReportCharts
             var shade = highest > lowest ? (int)Math.Min(Heat.Length - 1, (cell.Accuracy - lowest) / (highest - lowest) * Heat.Length) : Heat.Length / 2;
             var (x, y) = (Left + (columns.IndexOf(cell.X) * width), Bottom - ((rows.IndexOf(cell.Y) + 1) * height));
             var number = isNumbered
-                ? Html($"""<text class="{(shade >= 4 ? "on-dark" : "on-light")}" x="{x + (width / 2)}" y="{y + (height / 2) + 4}" text-anchor="middle">{Percent(cell.Accuracy)}</text>""")
+                ? Html($"""<text class="{(shade >= 5 ? "on-dark" : "on-light")}" x="{x + (width / 2)}" y="{y + (height / 2) + 4}" text-anchor="middle">{Percent(cell.Accuracy)}</text>""")
                 : Nothing;
             return Html($"""<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{Heat[shade]}" stroke="#fff" stroke-width="1"/>{number}""");
         });

@@ -73,8 +73,8 @@ internal static class StudyReportPage
         ? Html($"""<h2>Best parameters</h2><p class="soft">No experiment is completed yet: what is best shows with the first one.</p>""")
         : Html($"""
             <h2>Best parameters</h2>
+            <dl class="tiles">{Each(Values(best.Parameters), value => Html($"<div>{Pair(value.Name, value.Value)}</div>"))}</dl>
             <dl class="pairs">
-            {Each(Values(best.Parameters), value => Pair(value.Name, value.Value))}
             {Pair("experiment", $"#{Text(best.Number)} {best.Name}")}
             {Pair("id", $"{best.ExperimentId}")}
             {Pair("weights", best.WeightsHash is { } hash ? $"SHA-256 {hash}" : "none")}
@@ -116,7 +116,7 @@ internal static class StudyReportPage
         return Html($"""
             <h2>Over seeds</h2>
             <p class="soft">The same parameters, trained from several seeds: how much of a difference is chance.</p>
-            <div class="scroll" tabindex="0" role="region" aria-label="Accuracies over seeds"><table>
+            <div class="scroll" tabindex="0" role="region" aria-label="Accuracies over seeds"><table class="narrow">
             <thead><tr>{Each(names, name => Html($"""<th scope="col" class="right">{name}</th>"""))}<th scope="col" class="right">seeds</th><th scope="col" class="right">mean</th><th scope="col" class="right">deviation</th><th scope="col" class="right">lowest</th><th scope="col" class="right">highest</th></tr></thead>
             <tbody>{Each(report.Results, result => Html($"""
                 <tr>{Each(names, name => Right(Value(result.Parameters.GetProperty(name))))}{Right(Text(result.Seeds))}{Right(Percent(result.MeanAccuracy))}{Right(Percent(result.StandardDeviation))}{Right(Percent(result.LowestAccuracy))}{Right(Percent(result.HighestAccuracy))}</tr>

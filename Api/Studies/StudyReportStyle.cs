@@ -28,6 +28,9 @@ internal static class StudyReportStyle
         .facts dd { font-size: 1.2rem; font-weight: 640; }
         .pairs { display: grid; grid-template-columns: minmax(110px, max-content) minmax(0, 1fr); gap: 4px 18px; }
         .pairs dt { color: var(--soft); }
+        .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr)); gap: 10px 18px; margin-bottom: 14px; }
+        .tiles dt { font-size: 0.75rem; color: var(--soft); }
+        .tiles dd { font-weight: 600; }
         .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr)); gap: 0 36px; }
         .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr)); gap: 22px 28px; }
         figure { break-inside: avoid; min-width: 0; }
@@ -39,7 +42,7 @@ internal static class StudyReportStyle
         .grid, .frame { fill: none; stroke: var(--line); }
         .frame { stroke: var(--soft); }
         .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
-        .dots { fill: none; stroke: var(--text); stroke-width: 5; stroke-linecap: round; stroke-opacity: 0.45; }
+        .dots { fill: none; stroke: var(--text); stroke-width: 6; stroke-linecap: round; stroke-opacity: 0.55; }
         .s0 { stroke: var(--c0); } .s1 { stroke: var(--c1); stroke-dasharray: 7 3; } .s2 { stroke: var(--c2); stroke-dasharray: 2 3; }
         .s3 { stroke: var(--c3); stroke-dasharray: 9 3 2 3; } .s4 { stroke: var(--c4); stroke-width: 1; }
         .legend { display: flex; flex-wrap: wrap; gap: 2px 18px; list-style: none; font-size: 0.8125rem; }
@@ -50,6 +53,10 @@ internal static class StudyReportStyle
         th { font-size: 0.75rem; font-weight: 550; color: var(--soft); text-align: left; vertical-align: bottom; }
         th, td { padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
         td { white-space: nowrap; }
+        .right + :not(.right) { padding-left: 10px; }
+        table.narrow { width: auto; }
+        .narrow th, .narrow td { padding-right: 26px; }
+        .charts + p, .facts + p { margin-top: 10px; }
         td.words { min-width: 10em; white-space: normal; }
         .right { text-align: right; }
         .tag { display: inline-block; padding: 0 6px; border: 1px solid var(--line); border-radius: 99px; font-size: 0.75rem; color: var(--soft); }
@@ -64,6 +71,7 @@ internal static class StudyReportStyle
           body { padding: 0; max-width: none; }
           .facts { break-inside: avoid; grid-template-columns: repeat(6, auto); }
           .charts, .columns { grid-template-columns: 1fr 1fr; }
+          .charts { gap: 12px 24px; }
           .scroll { overflow: visible; }
           thead { display: table-header-group; }
           tr { break-inside: avoid; }
