@@ -72,6 +72,7 @@ try
     app.MapLive();
     app.MapControl();
     app.MapStudies();
+    app.MapStudyReport();
     app.MapPredictions();
     app.MapPredictors();
     app.MapWorkers();

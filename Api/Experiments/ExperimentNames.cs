@@ -17,8 +17,7 @@ internal static class ExperimentNames
             .Select(dimension => dimension.Name).ToList();
         return [.. experiments.Select(parameters =>
         {
-            var network = parameters.Architecture == "cnn" ? $"layers {parameters.Layers}" : parameters.Architecture;
-            var name = string.Create(CultureInfo.InvariantCulture, $"lr {parameters.LearningRate}, {network}, steps {parameters.Steps}");
+            var name = Head(parameters);
             if (others.Count > 0)
             {
                 var values = JsonSerializer.SerializeToElement(parameters, ContractJson.Options);
@@ -29,10 +28,19 @@ internal static class ExperimentNames
         })];
     }
 
+    /// <summary>Whether a name says more than the parameters beside it do.</summary>
+    public static bool IsOwn(string name, ExperimentParameters parameters) => !name.StartsWith(Head(parameters), StringComparison.Ordinal);
+
     /// <summary>For example <c>Grid: 3 learningRate, 3 layers, 3 steps</c>.</summary>
     public static string OfStudy(SearchSpace space)
     {
         var varied = space.Dimensions.Where(dimension => dimension.Values.Count > 1).Select(dimension => $"{dimension.Values.Count} {dimension.Name}").ToList();
         return varied.Count == 0 ? "One experiment" : $"Grid: {string.Join(", ", varied)}";
+    }
+
+    private static string Head(ExperimentParameters parameters)
+    {
+        var network = parameters.Architecture == "cnn" ? $"layers {parameters.Layers}" : parameters.Architecture;
+        return string.Create(CultureInfo.InvariantCulture, $"lr {parameters.LearningRate}, {network}, steps {parameters.Steps}");
     }
 }

@@ -198,6 +198,9 @@ internal static class OpenApi
                 SetExample(operation.RequestBody?.Content, "application/json", request);
             foreach (var (status, response) in operation.Responses.Where(response => response.Value is OpenApiResponse))
             {
+                // One call answers the same as data, as a document, as a table: only the first has the data's members.
+                foreach (var text in response.Content?.Where(media => media.Key is "text/html" or "text/csv").Select(media => media.Value).OfType<OpenApiMediaType>() ?? [])
+                    text.Schema = new OpenApiSchema { Type = JsonSchemaType.String };
                 if (examples?.Response is { } example && status.StartsWith('2'))
                     SetExample(response.Content, "application/json", example);
                 if (Errors.TryGetValue(int.Parse(status), out var error) && response.Content?.ContainsKey(Problem) == true)

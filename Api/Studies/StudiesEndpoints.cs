@@ -82,24 +82,7 @@ internal static class StudiesEndpoints
         if (await db.Studies.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == id, cancellationToken) is not { } study)
             return Problems.NotFound("study", id);
         var statuses = await StatusCounts.ReadAsync(db.Experiments.Where(experiment => experiment.StudyId == id), cancellationToken);
-        // Experiments on one trajectory share its steps: each trajectory counts up to its last milestone that is wanted.
-        var work = await db.Database.SqlQuery<Work>(
-            $"""
-            SELECT COALESCE(sum(total), 0)::double precision AS total,
-                   COALESCE(sum(CASE WHEN pending THEN LEAST(step, total) ELSE total END), 0)::double precision AS done,
-                   COALESCE(sum(speed) FILTER (WHERE pending), 0)::double precision AS speed
-            FROM (SELECT max(experiments.total_steps) AS total,
-                         bool_or(experiments.status IN ('draft', 'queued', 'running', 'paused')) AS pending,
-                         -- A milestone is written before the progress that has passed it.
-                         GREATEST(
-                             CASE WHEN bool_or(experiments.started_at IS NOT NULL) THEN trajectories.step ELSE 0 END,
-                             max(experiments.total_steps) FILTER (WHERE experiments.status = 'completed')) AS step,
-                         CASE WHEN trajectories.status = 'running' THEN trajectories.steps_per_second ELSE 0 END AS speed
-                  FROM experiments JOIN trajectories ON trajectories.id = experiments.trajectory_id
-                  WHERE experiments.study_id = {id}
-                  GROUP BY trajectories.id) AS trajectories
-            """).ToListAsync(cancellationToken);
-        var (total, done, speed) = work[0];
+        var (progress, secondsLeft) = await StudyProgress.ReadAsync(db, id, cancellationToken);
         var seconds = await db.Experiments.Where(experiment => experiment.StudyId == id && experiment.Status == ExperimentStatus.Completed)
             .GroupBy(_ => true)
             .Select(all => new { Needed = all.Sum(experiment => experiment.DurationSeconds) ?? 0, Saved = all.Sum(experiment => experiment.SavedSeconds) ?? 0 })
@@ -112,8 +95,8 @@ internal static class StudiesEndpoints
             study.CreatedAt,
             study.Definition,
             StatusCounts.All(statuses),
-            total == 0 ? 1 : Math.Round(done / total, 4),
-            speed > 0 ? Math.Round((total - done) / speed) : null,
+            progress,
+            secondsLeft,
             seconds is null ? 0 : Math.Round(seconds.Needed - seconds.Saved, 1),
             Math.Round(seconds?.Saved ?? 0, 1),
             study.StoppedAt,
@@ -140,8 +123,6 @@ internal static class StudiesEndpoints
         await services.Db.Studies.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == id, cancellationToken) is { } study
             ? await Generation.RunAsync(services, study.ModelId, StudyClone.Request(study, request ?? new CloneStudyRequest()), cancellationToken)
             : Problems.NotFound("study", id);
-
-    private sealed record Work(double Total, double Done, double Speed);
 
     private sealed record Place(int Skip);
 

@@ -8,7 +8,9 @@ internal static class Screenshots
 {
     private static readonly string Folder = Path.Combine(ServiceProcess.ProjectRoot, "tests", "Page.Tests", "screenshots");
 
-    public static Task TakeAsync(IPage page, string name) => page.ScreenshotAsync(new() { Path = Path.Combine(Folder, $"{name}.png"), FullPage = true });
+    public static string PathOf(string file) => Path.Combine(Folder, file);
+
+    public static Task TakeAsync(IPage page, string name) => page.ScreenshotAsync(new() { Path = PathOf($"{name}.png"), FullPage = true });
 
     /// <summary>Light, dark, and 390 pixels wide, where nothing may stick out.</summary>
     public static async Task TakeAllAsync(IPage page, string name)

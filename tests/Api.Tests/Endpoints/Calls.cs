@@ -211,6 +211,12 @@ internal static class Calls
             .Bad(400, "modelId", "7", query: "modelId=7"),
         new Call("GET /api/studies/{id}", Things.Study).Good(200, "the study"),
         new Call("GET /api/studies/{id}/results", Things.Study).Good(200, "a page of them", query: "limit=2").Pages(),
+        new Call("GET /api/studies/{id}/report", Things.Study)
+            .Good(200, "the study: a document", query: "download=true")
+            .Good(200, "the study: data", query: "format=json")
+            .Good(200, "the study: a table", query: "format=csv")
+            .Bad(400, "format", "pdf", query: "format=pdf")
+            .Bad(400, "download", "7", query: "download=7"),
         new Call("POST /api/studies/{id}/clone", Things.FreshStudy)
             .Good(200, "what exists (201 with what is new)")
             .Good(201, "what replaces its own", Json("""{"fixed": {"dropout": 0.25}}"""))
