@@ -331,6 +331,19 @@ public sealed class ControlTests : ApiFixture
         Assert.That(adam.GetProperty("parameters").GetProperty("momentum").GetDouble(), Is.Zero);
     }
 
+    [Test]
+    public async Task Architecture_BeforeTheFirstStep_MayChange_AndTakesWhatOnlyTheOtherUsesAlong()
+    {
+        var residual = await JsonAsync(await Client.PatchAsJsonAsync($"/api/experiments/{_ids[0]}", new { parameters = new { architecture = "resnet18", patience = 3 } }));
+        Assert.That(residual.GetProperty("parameters").GetProperty("layers").GetInt32(), Is.EqualTo(1));
+        Assert.That(residual.GetProperty("parameters").GetProperty("patience").GetInt32(), Is.EqualTo(3));
+        foreach (var unused in new[] { "filters", "layers", "decayEvery" })
+            await InvalidAsync(await PatchAsync($"{{\"parameters\": {{\"{unused}\": 5}}}}"), $"parameters.{unused}");
+
+        Task<HttpResponseMessage> PatchAsync(string body) =>
+            Client.PatchAsync($"/api/experiments/{_ids[0]}", new StringContent(body, System.Text.Encoding.UTF8, "application/json"));
+    }
+
     [TestCase("""{}""", "name")]
     [TestCase("""{"name": ""}""", "name")]
     [TestCase("""{"priority": 1001}""", "priority")]

@@ -39,6 +39,17 @@ public sealed class GenerateTests : ApiFixture
     }
 
     [Test]
+    public async Task Generate_OfTwoArchitectures_NamesEachByWhatItHas()
+    {
+        var model = await Database.ModelAsync();
+        var study = await JsonAsync(await PostRawAsync(
+            $"/api/models/{model}/experiments", """{"space": {"architecture": ["cnn", "resnet18"], "layers": [1, 2]}, "fixed": {"learningRate": 0.1, "steps": 10}}"""));
+        Assert.That(
+            study.GetProperty("experiments").EnumerateArray().Select(experiment => experiment.GetProperty("name").GetString()),
+            Is.EqualTo(new[] { "lr 0.1, layers 1, steps 10", "lr 0.1, layers 2, steps 10", "lr 0.1, resnet18, steps 10" }));
+    }
+
+    [Test]
     public async Task Generate_TwiceAtOnce_Gives27InAll()
     {
         var model = await Database.ModelAsync();
