@@ -73,7 +73,7 @@ internal static class StudyReportPage
         ? Html($"""<h2>Best parameters</h2><p class="soft">No experiment is completed yet: what is best shows with the first one.</p>""")
         : Html($"""
             <h2>Best parameters</h2>
-            <dl class="tiles">{Each(Values(best.Parameters), value => Html($"<div>{Pair(value.Name, value.Value)}</div>"))}</dl>
+            <dl class="tiles">{Each(Values(best.Parameters), value => Html($"<div>{Pair(value.Name, Value(value.Value))}</div>"))}</dl>
             <dl class="pairs">
             {Pair("experiment", $"#{Text(best.Number)} {best.Name}")}
             {Pair("id", $"{best.ExperimentId}")}
@@ -119,7 +119,7 @@ internal static class StudyReportPage
             <div class="scroll" tabindex="0" role="region" aria-label="Accuracies over seeds"><table class="narrow">
             <thead><tr>{Each(names, name => Html($"""<th scope="col" class="right">{name}</th>"""))}<th scope="col" class="right">seeds</th><th scope="col" class="right">mean</th><th scope="col" class="right">deviation</th><th scope="col" class="right">lowest</th><th scope="col" class="right">highest</th></tr></thead>
             <tbody>{Each(report.Results, result => Html($"""
-                <tr>{Each(names, name => Right(Value(result.Parameters.GetProperty(name))))}{Right(Text(result.Seeds))}{Right(Percent(result.MeanAccuracy))}{Right(Percent(result.StandardDeviation))}{Right(Percent(result.LowestAccuracy))}{Right(Percent(result.HighestAccuracy))}</tr>
+                <tr>{Each(names, name => Right(Short(result.Parameters.GetProperty(name))))}{Right(Text(result.Seeds))}{Right(Percent(result.MeanAccuracy))}{Right(Percent(result.StandardDeviation))}{Right(Percent(result.LowestAccuracy))}{Right(Percent(result.HighestAccuracy))}</tr>
 
                 """))}</tbody></table></div>
             """);
@@ -185,7 +185,7 @@ internal static class StudyReportPage
 
     private static Markup Row(ReportExperiment experiment, List<string> names)
     {
-        var values = Values(experiment.Parameters).ToDictionary(value => value.Name, value => value.Value);
+        var values = Values(experiment.Parameters).ToDictionary(value => value.Name, value => Short(value.Value));
         return Html($"""
             <tr>{Right(Text(experiment.Number))}{Each(names, name => Right(values[name]))}{Right(Percent(experiment.Accuracy))}{Right(Percent(experiment.TestAccuracy))}{Right(Loss(experiment.Loss))}{Right(Seconds(experiment.DurationSeconds))}{Right(Seconds(experiment.SavedSeconds))}<td>{StatusCounts.Name(experiment.Status)}{(experiment.Diverged ? ", diverged" : "")}</td><td class="words">{Remarks(experiment)}</td></tr>
 
@@ -209,8 +209,11 @@ internal static class StudyReportPage
 
     private static Markup When(DateTimeOffset? time, Func<DateTimeOffset, Markup> template) => time is { } given ? template(given) : Nothing;
 
-    private static IEnumerable<(string Name, string Value)> Values(ExperimentParameters parameters) =>
-        JsonSerializer.SerializeToElement(parameters, ContractJson.Options).EnumerateObject().Select(member => (member.Name, Value(member.Value)));
+    private static IEnumerable<(string Name, JsonElement Value)> Values(ExperimentParameters parameters) =>
+        JsonSerializer.SerializeToElement(parameters, ContractJson.Options).EnumerateObject().Select(member => (member.Name, member.Value));
+
+    /// <summary>For a column of them: a few digits tell one from the next.</summary>
+    private static string Short(JsonElement value) => value.ValueKind == JsonValueKind.Number ? ChartScale.Label(value.GetDouble()) : Value(value);
 
     /// <summary>A dimension of the space; a long one by its ends.</summary>
     private static string Values(JsonElement values) => values.ValueKind == JsonValueKind.Array && values.GetArrayLength() > MaxShownValues
@@ -219,7 +222,7 @@ internal static class StudyReportPage
 
     private static string Value(JsonElement value) => value.ValueKind switch
     {
-        JsonValueKind.Number => ChartScale.Label(value.GetDouble()),
+        JsonValueKind.Number => value.GetRawText(),
         JsonValueKind.True => "yes",
         JsonValueKind.False => "no",
         JsonValueKind.Null => "none",

@@ -67,7 +67,7 @@ public sealed class ExperimentFilterTests : ApiFixture
     [TestCase("layers ~ 2", "~ is for texts")]
     [TestCase("status = finished", "There is no status \"finished\"")]
     [TestCase("createdAt > soon", "is no time")]
-    [TestCase("colour = 1", "At character 1 of the filter there is \"colour\", where a column (number, name, status")]
+    [TestCase("colour = 1", "At character 1 of the filter there is \"colour\", where a column (number, name, tags, status")]
     [TestCase("layers = 1 steps = 2", "At character 12 of the filter there is \"steps\", where \"and\", \"or\" or the end")]
     [TestCase("(layers = 1", "The filter ends where \")\"")]
     [TestCase("layers = 1)", "there is \")\"")]

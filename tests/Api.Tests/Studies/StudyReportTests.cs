@@ -93,7 +93,7 @@ public sealed partial class StudyReportTests : ApiFixture
             Assert.That(html.Length, Is.LessThan(2_000_000));
             Assert.That(json.Length, Is.LessThan(2_000_000));
             Assert.That(Regex.Count(html, "<td class=\"words\">"), Is.EqualTo(1000));
-            Assert.That(html, Does.Contain("9,000 more are in the CSV file").And.Contain("100 values, 1e-4 to 0.1"));
+            Assert.That(html, Does.Contain("9,000 more are in the CSV file").And.Contain("100 values, 0.0001 to 0.1"));
             Assert.That(csv.Split("\r\n", StringSplitOptions.RemoveEmptyEntries), Has.Length.EqualTo(10_001));
         });
     }
