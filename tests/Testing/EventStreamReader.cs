@@ -98,7 +98,12 @@ public sealed class EventStreamReader : IAsyncDisposable
         (await WhenAsync(what, events => events.Exists(wanted))).Find(wanted)!;
 
     /// <summary>Waits until the stream has told what was there at the beginning.</summary>
-    public Task<List<ServerSentEvent>> WhenCaughtUpAsync() => WhenAsync("an id", _ => LastEventId is not null);
+    public async Task<List<ServerSentEvent>> WhenCaughtUpAsync()
+    {
+        await WhenAsync("an id", _ => LastEventId is not null);
+        // The one that brought the id may be newer than what was looked at.
+        return Events;
+    }
 
     public async ValueTask DisposeAsync()
     {
