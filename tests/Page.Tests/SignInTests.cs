@@ -22,10 +22,13 @@ public sealed class SignInTests : PageFixture
 
         await Page.GetByLabel("API key").FillAsync(Key);
         await Button("Sign in").ClickAsync();
-        await Page.GetByText("Begin with a model").WaitForAsync();
         await ExpectAsync("Live");
         await Page.ReloadAsync();
-        await Page.GetByText("Begin with a model").WaitForAsync();
+        await ExpectAsync("Live");
+        await Assertions.Expect(Page.GetByRole(AriaRole.Dialog)).ToHaveCountAsync(0);
         Assert.That(await Page.EvaluateAsync<string>("document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage)"), Does.Not.Contain(Key).And.Not.Contain("session"));
+
+        await Button("Sign out").ClickAsync();
+        await Page.GetByRole(AriaRole.Dialog, new() { Name = "Sign in" }).WaitForAsync();
     }
 }

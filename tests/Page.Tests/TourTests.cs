@@ -40,11 +40,12 @@ public sealed class TourTests : PageFixture
         await Rows.Filter(new() { HasText = "running" }).First.WaitForAsync();
         await SelectAllAsync();
         await Button("Cancel").ClickAsync();
+        await Button("Cancel them").ClickAsync();
         await Assertions.Expect(Rows.Filter(new() { HasText = "cancelled" })).ToHaveCountAsync(27);
 
         await Stack.PostAsync($"/api/models/{model}/experiments", new { space = new { learningRate = new[] { 0.001, 0.003 }, layers = new[] { 1 }, steps = new[] { 60 } } });
         await Page.GetByRole(AriaRole.Button, new() { Name = "Accuracy" }).ClickAsync();
-        Assert.That(Page.Url, Does.EndWith("sort=accuracy&order=desc"));
+        await Page.WaitForURLAsync("**sort=accuracy&order=desc");
         await Assertions.Expect(Rows.First).ToContainTextAsync("completed", new() { Timeout = 60_000 });
         await Assertions.Expect(Rows.Nth(1)).ToContainTextAsync("completed", new() { Timeout = 60_000 });
         await Page.GetByText("Copy as JSON").WaitForAsync();

@@ -22,6 +22,9 @@ export class ApiError extends Error {
   }
 }
 
+/** That somebody has signed in here, so that signing out is offered; the cookie itself can't be seen. */
+export const SignedInKey = 'signedIn'
+
 /** Whether the service wants the key before it answers anything else. */
 export const isSignInNeeded = shallowRef(false)
 

@@ -11,6 +11,9 @@ export const percent = (share: number | null | undefined, digits = 2): string =>
 export const number = (value: number | null | undefined, digits = 4): string =>
   value == null ? '–' : Math.abs(value) >= 1e-3 || value === 0 ? value.toFixed(digits) : value.toExponential(2)
 
+/** What people write for a number, a decimal comma too; NaN where it is none. */
+export const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text.trim().replace(',', '.')))
+
 /** A parameter as people write it: 0.001, 1e-7. */
 export const parameter = (value: unknown): string => (typeof value === 'number' ? String(value) : String(value ?? '–'))
 

@@ -35,8 +35,12 @@ describe('RowCache', () => {
       cache.look(first, first + 30, 100_000)
       await vi.waitFor(() => expect(cache.at(first)).toBeDefined())
     }
-    expect([...cache.rows()].length).toBeLessThan(4_000)
+    let kept = 0
+    for (let place = 0; place < 20_000; place++) if (cache.at(place)) kept++
+    expect(kept).toBeLessThan(4_000)
     expect(cache.at(0)).toBeUndefined()
+    expect(cache.placeOf('19950')).toBe(19_950)
+    expect(cache.placeOf('0')).toBeUndefined()
   })
 
   it('asks for nothing beyond the end', async () => {
@@ -62,6 +66,37 @@ describe('RowCache', () => {
     answer(1, 'b')
     await older
     expect(cache.at(0)?.id).toBe('c')
+  })
+
+  it('keeps what is read while it reloads, and goes on where somebody has scrolled to', async () => {
+    const questions: { offset: number; answer: () => void }[] = []
+    const list = listOf(100_000)
+    const cache = new RowCache<Row>(
+      (offset, limit) => new Promise((resolve) => questions.push({ offset, answer: () => void list.read(offset, limit).then(resolve) })),
+      () => {},
+      () => {},
+    )
+    const reloading = cache.reload(true)
+    cache.look(99_950, 99_980, 100_000)
+    questions.find(({ offset }) => offset === 99_900)?.answer()
+    await vi.waitFor(() => expect(cache.at(99_950)?.place).toBe(99_950))
+    questions.find(({ offset }) => offset === 0)?.answer()
+    await reloading
+    expect(cache.at(99_950)?.place).toBe(99_950)
+    expect(cache.at(10)?.place).toBe(10)
+  })
+
+  it('shows old neighbours until they are looked at, then reads them again', async () => {
+    const list = listOf(1_000)
+    const cache = cacheOf(list)
+    cache.look(0, 30, 1_000)
+    await vi.waitFor(() => expect(cache.at(250)).toBeDefined())
+    list.status = 'running'
+    await cache.reload(false)
+    expect(cache.at(0)?.status).toBe('running')
+    expect(cache.at(250)?.status).toBe('queued')
+    cache.look(240, 270, 1_000)
+    await vi.waitFor(() => expect(cache.at(250)?.status).toBe('running'))
   })
 
   it('replaces rows in place, and says when one may have moved', async () => {

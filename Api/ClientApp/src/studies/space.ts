@@ -1,4 +1,5 @@
 import type { Schemas } from '@/api/client'
+import { numberOf } from '@/api/words'
 
 export type Mode = 'default' | 'fixed' | 'choices' | 'range'
 
@@ -83,7 +84,7 @@ export const dimensionsFixedAt = (best: Record<string, unknown>): Dimension[] =>
   })
 
 /** A number where it reads as one: what is wrong with the rest, the service says. */
-const value = (text: string): number | string => (text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text.trim())
+const value = (text: string): number | string => (Number.isFinite(numberOf(text)) ? numberOf(text) : text.trim())
 
 /** What is written, as the service takes it. */
 export function toRequest(dimensions: readonly Dimension[]): Pick<Schemas['GenerateRequest'], 'space' | 'fixed'> {
