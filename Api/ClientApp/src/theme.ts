@@ -13,6 +13,10 @@ export const preset = definePreset(Aura, {
       dark: { surface: palette('{zinc}') },
     },
   },
+  // The usual colours of messages are too pale to be read on their ground.
+  components: {
+    toast: { colorScheme: { light: { success: { color: '{green.800}', detailColor: '{green.900}' }, error: { color: '{red.800}', detailColor: '{red.900}' } } } },
+  },
 })
 
 export type Theme = 'system' | 'light' | 'dark'
