@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { dimensionsFixedAt, dimensionsOf, errorOf, toRequest, usualDimensions } from './space'
+import { dimensionsFixedAt, dimensionsOf, errorOf, shownParameters, toRequest, usualDimensions } from './space'
 
 describe('toRequest', () => {
   it('writes the default 27 as they are', () => {
@@ -45,5 +45,12 @@ describe('dimensionsFixedAt', () => {
       space: {},
       fixed: { learningRate: 0.001, layers: 2, steps: 4000, dropout: 0.25 },
     })
+  })
+})
+
+describe('shownParameters', () => {
+  it('leaves out what is seldom changed and was not', () => {
+    const values = { learningRate: 0.001, dropout: 0.5, schedule: 'constant', decayEvery: 1000, patience: 5, learningRateChanges: [{ step: 10, learningRate: 0.1 }] }
+    expect(shownParameters(values)).toEqual([['learningRate', 0.001], ['dropout', 0.5], ['patience', 5]])
   })
 })

@@ -51,6 +51,10 @@ export const parameters: Parameter[] = [
   { name: 'patienceMetric', words: 'Patience watches', usual: 'loss', hint: 'or accuracy', isRare: true },
 ]
 
+/** An experiment's parameters as people want to see them: without those that are seldom changed, where they were not. */
+export const shownParameters = (values: Readonly<Record<string, unknown>>): [string, unknown][] =>
+  Object.entries(values).filter(([name, value]) => typeof value !== 'object' && !parameters.some((parameter) => parameter.name === name && parameter.isRare && parameter.usual === String(value)))
+
 const usualSpace: Record<string, string> = { learningRate: '0.001, 0.01, 0.1', layers: '1, 2, 4', steps: '1000, 2000, 4000' }
 
 /** The default 27. */
