@@ -9,11 +9,11 @@ vi.mock('@/api/client', () => ({
   ApiError: class extends Error {},
   answer: async (call: Promise<unknown>) => call,
   api: {
-    GET: async (address: string, { params: { path: { id }, query } }: { params: { path: { id: string }; query?: { after: number } } }) => {
+    GET: async (address: string, { params: { path: { id }, query: { after } = { after: 0 } } }: { params: { path: { id: string }; query?: { after: number } } }) => {
       if (service.isAway) throw new Error('away')
-      if (!query) return { id, name: id, step: service.step, trajectoryId: 't', durationSeconds: null }
-      service.calls.push(`${id} after ${query.after}`)
-      return { curves: { loss: [{ step: service.step, value: 1 }].filter(({ step }) => step > query.after) } }
+      if (!address.endsWith('/metrics')) return { id, name: id, step: service.step, trajectoryId: 't', durationSeconds: null }
+      service.calls.push(`${id} after ${after}`)
+      return { curves: { loss: [{ step: service.step, value: 1 }].filter(({ step }) => step > after) } }
     },
   },
 }))
