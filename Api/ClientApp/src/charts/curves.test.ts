@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { append, curveOption, points } from './curves'
+import { append, curveOption, lastOfAll, points } from './curves'
 
 const colours = { text: '#000', soft: '#111', line: '#222', train: '#333', validation: '#444' }
 
@@ -12,6 +12,14 @@ describe('append', () => {
       validationLoss: [{ step: 100, value: 0.6 }],
     })
     expect(before.loss).toHaveLength(1)
+  })
+})
+
+describe('lastOfAll', () => {
+  it('is where the shortest curve ends, so that nothing is left out of it', () => {
+    expect(lastOfAll({})).toBe(0)
+    expect(lastOfAll({ loss: [{ step: 100, value: 1 }, { step: 200, value: 1 }], validationLoss: [{ step: 100, value: 1 }] })).toBe(100)
+    expect(lastOfAll({ loss: [{ step: 100, value: 1 }], extra: [] })).toBe(0)
   })
 })
 

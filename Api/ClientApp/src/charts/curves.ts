@@ -24,6 +24,12 @@ export function append(curves: Schemas['MetricsResponse']['curves'], more: Schem
   return all
 }
 
+/** The step up to which every curve is there; 0 where there is none. */
+export const lastOfAll = (curves: Schemas['MetricsResponse']['curves']): number => {
+  const lasts = Object.values(curves).map((curve) => curve.at(-1)?.step ?? 0)
+  return lasts.length === 0 ? 0 : Math.min(...lasts)
+}
+
 /** Training and validation of one metric over the steps. */
 export function curveOption(title: string, train: readonly Point[] | undefined, validation: readonly Point[] | undefined, isLog: boolean, colours: Colours): EChartsCoreOption {
   const line = (name: string, data: [number, number | null][], color: string) => ({ name, type: 'line', data, color, showSymbol: false, symbolSize: 6, lineStyle: { width: 1.75 } })

@@ -5,6 +5,8 @@ export interface Cell {
   count: number
   /** 0 the worst of the map to 1 the best. */
   goodness: number
+  /** None is, where all are equal. */
+  isBest: boolean
 }
 
 export interface HeatMap {
@@ -39,12 +41,14 @@ export function heatMap(x: Axis, y: Axis, metric: Axis, places: readonly number[
   const cells = held.map((row) => row.map((values) => {
     if (values.length === 0) return null
     const best = values.reduce((one, other) => (isHigherBetter === other > one ? other : one))
-    return { value: how === 'best' ? best : values.reduce((sum, value) => sum + value, 0) / values.length, count: values.length, goodness: 1 }
+    return { value: how === 'best' ? best : values.reduce((sum, value) => sum + value, 0) / values.length, count: values.length, goodness: 1, isBest: false }
   }))
   const all = cells.flat().flatMap((cell) => (cell ? [cell.value] : []))
   const [low, high] = [all.reduce((one, other) => Math.min(one, other), Infinity), all.reduce((one, other) => Math.max(one, other), -Infinity)]
   for (const cell of cells.flat()) {
-    if (cell && high > low) cell.goodness = isHigherBetter ? (cell.value - low) / (high - low) : (high - cell.value) / (high - low)
+    if (!cell || high <= low) continue
+    cell.goodness = isHigherBetter ? (cell.value - low) / (high - low) : (high - cell.value) / (high - low)
+    cell.isBest = cell.value === (isHigherBetter ? high : low)
   }
   return { columns: across.labels, rows: [...up.labels].reverse(), cells: cells.reverse() }
 }

@@ -53,6 +53,16 @@ describe('overlayOption', () => {
   })
 })
 
+describe('colourOf', () => {
+  const parts = (colour: string): number[] => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16))
+
+  it.each([false, true])('has no two much alike that share a dash (dark: %s)', (dark) => {
+    const looks = Array.from({ length: MaxRuns }, (_, place) => ({ colour: parts(colourOf(place, dark)), dash: String(dashOf(place)) }))
+    const apart = looks.flatMap((one, place) => looks.slice(place + 1).filter(({ dash }) => dash === one.dash).map(({ colour }) => Math.hypot(...colour.map((part, at) => part - (one.colour[at] ?? 0)))))
+    expect(Math.min(...apart)).toBeGreaterThan(50)
+  })
+})
+
 describe('curveNames', () => {
   it('has the usual ones, then others', () => expect(curveNames([run])).toEqual(['validationAccuracy', 'validationLoss', 'accuracy', 'loss', 'extra']))
 })

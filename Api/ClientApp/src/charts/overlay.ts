@@ -33,9 +33,9 @@ export interface Overlay {
 export const MaxRuns = 20
 
 // Okabe and Ito's, which people tell apart who see colours otherwise; a little darker or lighter for contrast with the ground.
-const onLight = ['#0072b2', '#b34700', '#007a5a', '#a3527f', '#8a6d00', '#1d7fb8', '#333333']
-const onDark = ['#56b4e9', '#ff8c42', '#2fd6a5', '#e59ac5', '#f0e442', '#9fc9ff', '#dddddd']
-const dashes: (number[] | 'solid')[] = ['solid', [7, 4], [2, 3]]
+const onLight = ['#0072b2', '#b34700', '#007a5a', '#a3527f', '#8a6d00', '#333333']
+const onDark = ['#56b4e9', '#ff8c42', '#2fd6a5', '#e59ac5', '#f0e442', '#dddddd']
+const dashes: (number[] | 'solid')[] = ['solid', [7, 4], [2, 3], [12, 3, 2, 3]]
 
 export const colourOf = (place: number, dark: boolean): string => (dark ? onDark : onLight)[place % onLight.length] ?? ''
 /** Told apart without colours too. */

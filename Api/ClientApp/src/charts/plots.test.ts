@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { axisOf } from './axes'
 import { heatMap } from './heat'
-import { means, mix, parallelOption, ranks, sliceOption } from './plots'
+import { means, mix, parallelOption, ranks, shapeOf, sliceOption } from './plots'
 
 const theme = { text: '#000000', soft: '#111111', line: '#222222', card: '#333333', accent: '#444444', dark: false }
 const layers = axisOf('layers', [1, 2, 1, 2])
@@ -44,10 +44,15 @@ describe('heatMap', () => {
     const best = heatMap(layers, rate, metric, all, 'best', true)
     expect([best.columns, best.rows]).toEqual([['1', '2'], ['0.2', '0.1']])
     expect(best.cells.map((row) => row.map((cell) => cell?.value ?? null))).toEqual([[null, 0.9], [0.6, 0.7]])
-    expect(best.cells[0]?.[1]).toEqual({ value: 0.9, count: 1, goodness: 1 })
+    expect(best.cells[0]?.[1]).toEqual({ value: 0.9, count: 1, goodness: 1, isBest: true })
     expect(best.cells[1]?.[0]?.goodness).toBe(0)
     expect(heatMap(layers, rate, metric, all, 'mean', true).cells[1]?.[0]).toMatchObject({ value: 0.55, count: 2 })
     expect(heatMap(layers, rate, metric, all, 'best', false).cells[1]?.[0]).toMatchObject({ value: 0.5, goodness: 1 })
+  })
+
+  it('has no best where all are equal', () => {
+    const { cells } = heatMap(layers, rate, axisOf('accuracy', [0.5, 0.5, 0.5, 0.5], 1), all, 'best', true)
+    expect(cells.flat().map((cell) => cell?.isBest ?? null)).toEqual([null, false, false, false])
   })
 
   it('takes an axis of many values in ranges that hold both ends', () => {
@@ -56,6 +61,19 @@ describe('heatMap', () => {
     expect(many.columns).toHaveLength(6)
     expect(many.columns[0]).toBe('0 – 4.83')
     expect(many.cells.flat().reduce((sum, cell) => sum + (cell?.count ?? 0), 0)).toBe(30)
+  })
+})
+
+describe('shapeOf', () => {
+  it('is the same while the axes are, so that a chart with news keeps what people did to it', () => {
+    const now = shapeOf(parallelOption([layers, rate], metric, true, theme))
+    expect(shapeOf(parallelOption([axisOf('layers', [1, 2, 3, 4]), rate], metric, false, theme))).toBe(now)
+    expect(shapeOf(parallelOption([rate, layers], metric, true, theme))).not.toBe(now)
+  })
+
+  it('has every series known by an id', () => {
+    const { series } = sliceOption(layers, metric, all, ['a', 'b', 'c', 'd'], theme) as { series: { id?: string }[] }
+    expect(series.map(({ id }) => id)).toEqual(['others', 'chosen', 'means'])
   })
 })
 

@@ -17,6 +17,9 @@ export function ranks(values: readonly number[], isHigherBetter: boolean): numbe
   return values.map((value) => places.get(value) ?? 0)
 }
 
+/** What two options share where one can be drawn into the other: parallel axes stay in the order in which they came. */
+export const shapeOf = ({ parallelAxis = [] }: EChartsCoreOption): string => (parallelAxis as { id: string }[]).map(({ id }) => id).join()
+
 const axisLabel = (axis: Axis, theme: Theme): Record<string, unknown> => ({ color: theme.soft, hideOverlap: true, customValues: tickValues(axis), formatter: (at: number) => axis.label(at) })
 
 const axisStyle = (axis: Axis, theme: Theme): Record<string, unknown> => ({
@@ -50,6 +53,7 @@ export function parallelOption(axes: readonly Axis[], metric: Axis, isHigherBett
       areaSelectStyle: { width: 22, borderWidth: 1, borderColor: theme.accent, color: theme.accent, opacity: 0.25 },
     })),
     series: [{
+      id: 'experiments',
       type: 'parallel',
       smooth: 0.15,
       // Thousands of faint lines are as strong as one.
@@ -86,9 +90,9 @@ export function sliceOption(axis: Axis, metric: Axis, places: readonly number[],
     xAxis: { ...axisStyle(axis, theme), name: axis.title, nameLocation: 'middle', nameGap: 22, nameTextStyle: { color: theme.text }, splitLine: { show: false } },
     yAxis: { ...axisStyle(metric, theme), min: metric.min - pad, max: metric.max + pad, axisLabel: { color: theme.soft, showMinLabel: false, showMaxLabel: false, formatter: (at: number) => metric.label(at) }, splitLine: { lineStyle: { color: theme.line } } },
     series: [
-      { type: 'scatter', data: behind.map(point), symbolSize: 5, silent: true, itemStyle: { color: theme.soft, opacity: 0.15 } },
-      { type: 'scatter', data: places.map(point), symbolSize: 7, itemStyle: { color: theme.accent, opacity: places.length > 300 ? 0.35 : 0.75 } },
-      { type: 'line', data: means(axis, metric, places), symbol: 'diamond', symbolSize: 8, silent: true, lineStyle: { type: 'dashed', width: 1, color: theme.text }, itemStyle: { color: theme.text } },
+      { id: 'others', type: 'scatter', data: behind.map(point), symbolSize: 5, silent: true, itemStyle: { color: theme.soft, opacity: 0.15 } },
+      { id: 'chosen', type: 'scatter', data: places.map(point), symbolSize: 7, itemStyle: { color: theme.accent, opacity: places.length > 300 ? 0.35 : 0.75 } },
+      { id: 'means', type: 'line', data: means(axis, metric, places), symbol: 'diamond', symbolSize: 8, silent: true, lineStyle: { type: 'dashed', width: 1, color: theme.text }, itemStyle: { color: theme.text } },
     ],
   }
 }
