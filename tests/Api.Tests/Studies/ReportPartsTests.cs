@@ -45,6 +45,26 @@ public sealed class ReportPartsTests
         Assert.That(scale.Place("sgd"), Is.EqualTo(0.75));
     }
 
+    [TestCase(1_000_000.0, 1_000_100.0, "1e6 1.0001e6")]
+    [TestCase(0.0010001, 0.0010002, "0.0010001 0.0010002")]
+    [TestCase(0.001, 0.002, "0.001 0.002")]
+    public void Scale_OfNumbersThatWouldLookAlike_TellsThemApart(double first, double second, string labels)
+    {
+        foreach (var scale in new[] { ChartScale.OfWords([first, second]), ChartScale.OfValues([first, second]) })
+        {
+            Assert.That(scale.Place(first), Is.LessThan(scale.Place(second)));
+            Assert.That(string.Join(' ', scale.Ticks.Select(tick => tick.Label)), Is.EqualTo(labels));
+        }
+    }
+
+    [Test]
+    public void Chart_OfLongLabelsThatBeginAlike_ShowsTheirEnds()
+    {
+        var chart = ReportCharts.HeatMap("learningRate", "layers", [new(0.00100001, 1.0, 0.5), new(0.00100002, 1.0, 0.7)]);
+
+        Assert.That(chart.Text, Does.Contain(">…0100001<").And.Contain(">…0100002<"));
+    }
+
     [TestCase(0.9, 0.99, "88% 90% 92% 94% 96% 98% 100%")]
     [TestCase(0.0, 1.0, "0% 20% 40% 60% 80% 100%")]
     [TestCase(0.5, 0.5, "49.94% 49.96% 49.98% 50% 50.02% 50.04% 50.06%")]
@@ -102,6 +122,14 @@ public sealed class ReportPartsTests
             "curl -s 'http://host/api/models/00000000-0000-0000-0000-000000000000/experiments' \\\n  -H \"Authorization: Bearer $API_KEY\" \\\n" +
             "  -H 'Content-Type: application/json' -d '{\n    \"name\": \"it\\u0027s Größe\",\n    \"space\": {\"steps\":[1]}\n  }'"));
     }
+
+    [TestCase("https", "10.0.0.5:8080", "https://10.0.0.5:8080")]
+    [TestCase("http", "[::1]:8080", "http://[::1]:8080")]
+    [TestCase("http", "x';rm$IFS-r:80", "http://HOST")]
+    [TestCase("http", "host\n", "http://HOST")]
+    [TestCase("x'", "", "http://HOST")]
+    public void Service_OfAHostThatIsNoName_IsLeftToBeFilledIn(string scheme, string host, string expected) =>
+        Assert.That(ReportCommandLines.Service(scheme, host), Is.EqualTo(expected));
 
     [TestCase("Grid: 3 learningRate, 3 layers", "study-grid-3-learningrate-3-layers")]
     [TestCase("../../etc/passwd\r\n\"", "study-etc-passwd")]
