@@ -88,9 +88,12 @@ public sealed class TrajectoryWriter(
             async (db, token) =>
             {
                 var siblings = db.Experiments.Where(experiment => experiment.TrajectoryId == claim.TrajectoryId);
+                // By the steps that were trained: of two that ended early at the same one, the second had nothing left to train.
+                var last = milestone.EndedAtStep ?? milestone.Step;
                 var saved = await siblings
-                    .Where(experiment => experiment.Status == ExperimentStatus.Completed && experiment.TotalSteps < milestone.Step)
-                    .Where(experiment => experiment.TotalSteps <= fromStep || measured.Contains(experiment.TotalSteps))
+                    .Where(experiment => experiment.Status == ExperimentStatus.Completed && experiment.TotalSteps != milestone.Step)
+                    .Where(experiment => (experiment.EndedAtStep ?? experiment.TotalSteps) <= last)
+                    .Where(experiment => (experiment.EndedAtStep ?? experiment.TotalSteps) <= fromStep || measured.Contains(experiment.TotalSteps))
                     .MaxAsync(experiment => experiment.DurationSeconds, token) ?? 0;
                 var full = await StudyPlaces.FullAsync(db, [claim.TrajectoryId], token);
                 var before = ExperimentStates.Before(ExperimentStatus.Completed);
