@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MlExperiments.Shared.Search;
 
 namespace MlExperiments.Shared.Tests.Search;
@@ -51,6 +52,39 @@ public sealed class ParameterImportanceTests
 
         Assert.That(result.Explained, Is.EqualTo(0.8));
         Assert.That(result.Parameters[0], Is.EqualTo(new ParameterShare("p0", 1, 2)));
+    }
+
+    [Test]
+    public void Measure_GridWhoseMeansAreEqual_SaysSo()
+    {
+        ParameterColumn[] columns = [new("p0", [1, 1, 2, 2])];
+
+        Assert.That(ParameterImportance.Measure(columns, [0.9, 0.8, 0.9, 0.8], out var reason), Is.Null);
+        Assert.That(reason, Does.StartWith("The combinations' means are equal"));
+    }
+
+    [Test]
+    public void Measure_ManyParameters_MeasuresPairsOfTheMostImportant_InNoTime()
+    {
+        var rows = Sample(2000, 22);
+        var values = rows.Select(row => row[3] + (2 * row[20]) + (row[3] * row[20])).ToArray();
+        var watch = Stopwatch.StartNew();
+
+        var result = Measure(rows, values);
+
+        TestContext.Out.WriteLine($"{watch.ElapsedMilliseconds} ms");
+        Assert.That(result.Parameters, Has.Count.EqualTo(22));
+        Assert.That(result.Pairs, Has.Count.EqualTo(ParameterImportance.MaxPaired * (ParameterImportance.MaxPaired - 1) / 2));
+        Assert.That((result.Pairs[0].First, result.Pairs[0].Second), Is.EqualTo(("p3", "p20")));
+    }
+
+    [Test]
+    public void Measure_Cancelled_Stops()
+    {
+        var rows = Sample(100, 2);
+        ParameterColumn[] columns = [new("p0", [.. rows.Select(row => row[0])])];
+
+        Assert.Throws<OperationCanceledException>(() => ParameterImportance.Measure(columns, [.. rows.Select(row => row[1])], out _, new(canceled: true)));
     }
 
     [Test]
