@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using MlExperiments.Shared.Search;
 
 namespace MlExperiments.Shared.Tests.Search;
@@ -64,15 +63,15 @@ public sealed class ParameterImportanceTests
     }
 
     [Test]
-    public void Measure_ManyParameters_MeasuresPairsOfTheMostImportant_InNoTime()
+    public void Measure_ManyParameters_MeasuresPairsOfTheMostImportant()
     {
         var rows = Sample(2000, 22);
         var values = rows.Select(row => row[3] + (2 * row[20]) + (row[3] * row[20])).ToArray();
-        var watch = Stopwatch.StartNew();
+        var before = Environment.CpuUsage.TotalTime;
 
         var result = Measure(rows, values);
 
-        TestContext.Out.WriteLine($"{watch.ElapsedMilliseconds} ms");
+        TestContext.Out.WriteLine($"{(Environment.CpuUsage.TotalTime - before).TotalMilliseconds:F0} ms of the processor");
         Assert.That(result.Parameters, Has.Count.EqualTo(22));
         Assert.That(result.Pairs, Has.Count.EqualTo(ParameterImportance.MaxPaired * (ParameterImportance.MaxPaired - 1) / 2));
         Assert.That((result.Pairs[0].First, result.Pairs[0].Second), Is.EqualTo(("p3", "p20")));
