@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Xml.Linq;
+using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Studies;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
@@ -62,7 +63,7 @@ public sealed class ReportPartsTests
     {
         var chart = ReportCharts.HeatMap("learningRate", "layers", [new(0.00100001, 1.0, 0.5), new(0.00100002, 1.0, 0.7)]);
 
-        Assert.That(chart.Text, Does.Contain(">…0100001<").And.Contain(">…0100002<"));
+        Assert.That(chart.Text, Does.Contain(">…00100001<").And.Contain(">…00100002<"));
     }
 
     [TestCase(0.9, 0.99, "88% 90% 92% 94% 96% 98% 100%")]
@@ -122,6 +123,16 @@ public sealed class ReportPartsTests
             "curl -s 'http://host/api/models/00000000-0000-0000-0000-000000000000/experiments' \\\n  -H \"Authorization: Bearer $API_KEY\" \\\n" +
             "  -H 'Content-Type: application/json' -d '{\n    \"name\": \"it\\u0027s Größe\",\n    \"space\": {\"steps\":[1]}\n  }'"));
     }
+
+    [TestCase("lr 0.001, layers 2, steps 200", false)]
+    [TestCase("lr 0.001, layers 2, steps 200, batchSize 32, seed 0", false)]
+    [TestCase("lr 0.001, layers 2, steps 2000", true)]
+    [TestCase("lr 0.001, layers 2, steps 200, batchSize 64", true)]
+    [TestCase("lr 0.001, layers 2, steps 200, the one to show", true)]
+    [TestCase("lr 0.001, layers 2, steps 200 again", true)]
+    [TestCase("", true)]
+    public void IsOwn_OfAName_IsWhetherItSaysMoreThanTheParameters(string name, bool expected) =>
+        Assert.That(ExperimentNames.IsOwn(name, new() { LearningRate = 0.001, Layers = 2, Steps = 200, BatchSize = 32 }), Is.EqualTo(expected));
 
     [TestCase("https", "10.0.0.5:8080", "https://10.0.0.5:8080")]
     [TestCase("http", "[::1]:8080", "http://[::1]:8080")]
