@@ -28,7 +28,7 @@ public sealed record PointsResponse(
 public sealed record PointColumn(string Name, IReadOnlyList<double>? Numbers, IReadOnlyList<string>? Words);
 
 /// <summary>Which parameters decide a metric.</summary>
-/// <param name="Count">How many experiments meet the filters and have the metric.</param>
+/// <param name="Count">How many experiments meet the filters, have the metric and were not adjusted while they trained.</param>
 /// <param name="Used">How many of them this is about: all, or a random sample, which is the same each time.</param>
 /// <param name="DataSetVersions">On how many data set versions these were trained: only with one are they comparable.</param>
 /// <param name="Method"><c>grid</c>: every combination was measured, the shares are exact. <c>forest</c>: a random forest's, estimated.</param>
@@ -37,8 +37,8 @@ public sealed record PointColumn(string Name, IReadOnlyList<double>? Numbers, IR
 /// that is not between repetitions of the same parameters; null where nothing was repeated.
 /// </param>
 /// <param name="Parameters">Most important first; empty where reason says why there is nothing to tell.</param>
-/// <param name="Pairs">The 20 most important.</param>
-/// <param name="Others">What three or more parameters explain only together, 0 to 1.</param>
+/// <param name="Pairs">The 20 most important of the eight most important parameters.</param>
+/// <param name="Others">What three or more parameters explain only together, and pairs of less important ones, 0 to 1.</param>
 /// <param name="Reason">Why there is nothing to tell, and what to do; null where there is.</param>
 public sealed record ImportanceResponse(
     string Metric,

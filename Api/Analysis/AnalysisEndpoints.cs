@@ -22,6 +22,9 @@ internal static class AnalysisEndpoints
     /// <summary>Of a sample, as many as this are the best.</summary>
     private const int AlwaysShown = 100;
 
+    /// <summary>A measurement keeps a core busy; the others are for all the rest.</summary>
+    private static readonly SemaphoreSlim Measuring = new(2);
+
     private const string AboutMetric = "accuracy (the default), testAccuracy, loss, meanSquaredError or durationSeconds: what is compared.";
     private const string Metrics = "metric is accuracy, testAccuracy, loss, meanSquaredError or durationSeconds.";
 
@@ -103,17 +106,17 @@ internal static class AnalysisEndpoints
         var experiments = query.Apply(db.Experiments.AsNoTracking().Where(experiment => experiment.ModelId == id), out var problem);
         if (problem is not null)
             return problem;
-        var measured = experiments.With(metric);
+        var measured = experiments.With(metric).Where(experiment => !EF.Functions.JsonExists(experiment.Parameters, MeasuredExperiments.Changes));
         var count = await measured.CountAsync(cancellationToken);
         if (count == 0 && !await db.Models.AnyAsync(model => model.Id == id, cancellationToken))
             return Problems.NotFound("model", id);
-        var rows = (await measured.Sample(MaxUsed).ReadAsync(metric, cancellationToken)).Where(row => !row.IsAdjusted).ToArray();
+        var rows = await measured.Sample(MaxUsed).ReadAsync(metric, cancellationToken);
         ParameterColumn[] columns = [.. MeasuredExperiments.Columns(rows).Where(column => column.Name != "seed").Select(Encode)];
-        var result = ParameterImportance.Measure(columns, [.. rows.Select(row => row.Value)], out var reason, cancellationToken);
+        var (result, reason) = await MeasureAsync(columns, [.. rows.Select(row => row.Value)], cancellationToken);
         return TypedResults.Ok(new ImportanceResponse(
             metric,
             count,
-            rows.Length,
+            rows.Count,
             rows.Select(row => row.DataSetVersionId).Distinct().Count(),
             result is null ? null : result.IsGrid ? "grid" : "forest",
             result?.Explained,
@@ -121,6 +124,19 @@ internal static class AnalysisEndpoints
             result?.Pairs.Take(MaxPairs).ToArray() ?? [],
             result?.Others ?? 0,
             reason));
+    }
+
+    private static async Task<(ImportanceResult? Result, string? Reason)> MeasureAsync(ParameterColumn[] columns, double[] values, CancellationToken cancellationToken)
+    {
+        await Measuring.WaitAsync(cancellationToken);
+        try
+        {
+            return (ParameterImportance.Measure(columns, values, out var reason, cancellationToken), reason);
+        }
+        finally
+        {
+            Measuring.Release();
+        }
     }
 
     private static ParameterColumn Encode(PointColumn column)

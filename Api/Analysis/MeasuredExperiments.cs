@@ -8,15 +8,14 @@ using MlExperiments.Shared.Search;
 namespace MlExperiments.Api.Analysis;
 
 /// <summary>What there is to know of an experiment when many are compared.</summary>
-internal sealed record MeasuredExperiment(Guid Id, int Number, string Name, double Value, JsonElement Parameters, Guid DataSetVersionId)
-{
-    /// <summary>Whether its learning rate was changed while it trained, so that its parameters don't tell all.</summary>
-    public bool IsAdjusted => Parameters.TryGetProperty("learningRateChanges", out _);
-}
+internal sealed record MeasuredExperiment(Guid Id, int Number, string Name, double Value, JsonElement Parameters, Guid DataSetVersionId);
 
 /// <summary>Reads the experiments that have a metric: few columns of many rows.</summary>
 internal static class MeasuredExperiments
 {
+    /// <summary>The member of parameters that only those have whose learning rate was changed while they trained: their parameters don't tell all.</summary>
+    public const string Changes = "learningRateChanges";
+
     private static readonly string[] Parameters = [.. ParameterDefinition.All.Keys.Where(name => name != ParameterDefinition.Epochs)];
 
     private static readonly Dictionary<string, bool> IsHigherBetter = new()

@@ -29,7 +29,17 @@ internal static class ExperimentNames
     }
 
     /// <summary>Whether a name says more than the parameters beside it do.</summary>
-    public static bool IsOwn(string name, ExperimentParameters parameters) => !name.StartsWith(Head(parameters), StringComparison.Ordinal);
+    public static bool IsOwn(string name, ExperimentParameters parameters)
+    {
+        var head = Head(parameters);
+        if (!name.StartsWith(head, StringComparison.Ordinal))
+            return true;
+        var known = JsonSerializer.SerializeToElement(parameters, ContractJson.Options).EnumerateObject().Select(value => $"{value.Name} {value.Value}").ToList();
+        var parts = name[head.Length..].Split(", ");
+        // The last part of a name that was cut off says no more than the part did.
+        var cut = name.Length == Experiment.MaxNameLength ? parts[^1] : null;
+        return parts[0].Length > 0 || parts.Skip(1).Any(part => !known.Contains(part) && (part != cut || !known.Any(whole => whole.StartsWith(part, StringComparison.Ordinal))));
+    }
 
     /// <summary>For example <c>Grid: 3 learningRate, 3 layers, 3 steps</c>.</summary>
     public static string OfStudy(SearchSpace space)

@@ -86,12 +86,12 @@ internal static class ExperimentRows
             experiment.Adjustment?.Deserialize<Adjustment>(ContractJson.Options));
     }
 
-    /// <summary>Each epoch takes every image once, its last batch what is left. Where it diverged, nobody noted how many steps were trained.</summary>
+    /// <summary>Each epoch takes every image once, its last batch what is left. Of what diverged long ago nobody noted how many steps were trained.</summary>
     private static double? ImagesPerSecond(Experiment experiment, int trainCount, int batchSize)
     {
-        if (experiment is { Diverged: true } or not { DurationSeconds: > 0 })
+        if (experiment is { Diverged: true, EndedAtStep: null } or not { DurationSeconds: > 0 })
             return null;
-        var (epochs, rest) = Math.DivRem(experiment.TotalSteps, (trainCount + batchSize - 1) / batchSize);
+        var (epochs, rest) = Math.DivRem(experiment.EndedAtStep ?? experiment.TotalSteps, (trainCount + batchSize - 1) / batchSize);
         var images = ((long)epochs * trainCount) + ((long)rest * batchSize);
         return Math.Round(images / experiment.DurationSeconds.Value, 1);
     }

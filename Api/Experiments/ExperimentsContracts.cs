@@ -19,9 +19,9 @@ namespace MlExperiments.Api.Experiments;
 /// <param name="MeanSquaredError">Mean over images and classes of (probability - one-hot)^2.</param>
 /// <param name="Diverged">True where the loss left the finite numbers, so that training ended early.</param>
 /// <param name="StoppedEarly">True where training ended before totalSteps because parameters.patience ran out; step says where, and accuracy is that of this step.</param>
-/// <param name="DurationSeconds">Training time from step 0 to totalSteps, whoever paid for it.</param>
+/// <param name="DurationSeconds">Training time from step 0 to its last step, whoever paid for it.</param>
 /// <param name="SavedSeconds">The part of it that had been trained for another experiment.</param>
-/// <param name="ImagesPerSecond">Training images per second of durationSeconds; null until completed, and where it diverged.</param>
+/// <param name="ImagesPerSecond">Training images per second of durationSeconds; null until completed, and where it diverged at a step that nobody noted.</param>
 /// <param name="Worker">Name of the worker that trained or trains it.</param>
 /// <param name="Error">Why it failed, or was cancelled by the service.</param>
 /// <param name="Priority">Higher is trained earlier.</param>
@@ -75,7 +75,7 @@ public sealed record ExperimentDetail : ExperimentResponse
     /// <summary>The images that it is trained on.</summary>
     public required Guid DataSetVersionId { get; init; }
 
-    /// <summary>False where training went on from a checkpoint of another engine, version or device.</summary>
+    /// <summary>False where training went on from a checkpoint of another engine, version or device, or with points another distance apart.</summary>
     public required bool Reproducible { get; init; }
 
     /// <summary>SHA-256 over the weights' values, lower-case hex: equal for equal results; null until completed.</summary>

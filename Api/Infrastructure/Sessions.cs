@@ -17,8 +17,10 @@ public sealed record SignInRequest
 
 /// <summary>
 /// Lets a browser in that has shown the API key once: with a cookie that scripts can't read, that no other site makes it send (SameSite), and that is
-/// good for 30 days, at any Api with the same key. It holds a time and the key's signature over it (HMAC-SHA256, RFC 2104): another key ends all of them.
+/// good for 30 days, at any Api with the same key. It holds a time and a signature over it (HMAC-SHA256, RFC 2104) with a key derived from the API key
+/// (HKDF, RFC 5869): another key ends all of them.
 /// </summary>
+/// <remarks>Cookies know no ports: every other service on the same host is sent it too, and could use it here. Only trusted ones belong there.</remarks>
 internal static class Sessions
 {
     public const string Path = "/api/session";
@@ -70,5 +72,9 @@ internal static class Sessions
     private static CookieOptions CookieFor(HttpContext context, TimeSpan? maxAge) =>
         new() { Path = "/", HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = context.Request.IsHttps, MaxAge = maxAge };
 
-    private static string Sign(string until, byte[] keyHash) => Base64Url.EncodeToString(HMACSHA256.HashData(keyHash, Encoding.UTF8.GetBytes($"session {until}")));
+    private static string Sign(string until, byte[] keyHash)
+    {
+        var key = HKDF.DeriveKey(HashAlgorithmName.SHA256, keyHash, HMACSHA256.HashSizeInBytes, info: Encoding.UTF8.GetBytes(Cookie));
+        return Base64Url.EncodeToString(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(until)));
+    }
 }

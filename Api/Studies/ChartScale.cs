@@ -36,7 +36,8 @@ internal sealed class ChartScale
         double Place(double value) => Margin + ((1 - (2 * Margin)) * (((isLog ? Math.Log10(value) : value) - from) / (to - from)));
         var areFew = numbers.Count <= MaxValueTicks && numbers.Zip(numbers.Skip(1)).All(pair => Place(pair.Second) - Place(pair.First) >= MinTickDistance);
         var ticks = areFew ? numbers : isLog ? Decades(numbers[0], numbers[^1]) : Nice(from, to);
-        return new(value => Place((double)value), ticks.Select(tick => new ChartTick(Place(tick), Label(tick))));
+        var label = Labels(ticks.Cast<object>());
+        return new(value => Place((double)value), ticks.Select(tick => new ChartTick(Place(tick), label(tick))));
     }
 
     /// <summary>From a nice value below the lowest to one above the highest, in per cent, not beyond 0 and 1.</summary>
@@ -66,18 +67,26 @@ internal sealed class ChartScale
     public static bool IsLog(double lowest, double highest) => lowest > 0 && highest / lowest >= 100 * (1 - 1e-9);
 
     /// <summary>As short as it gets: 0.001, 4000, 1e-5.</summary>
-    public static string Label(object value) => value is not double number
-        ? $"{value}"
-        : number != 0 && Math.Abs(number) is < 0.001 or >= 1_000_000
-            ? number.ToString("0.###e0", CultureInfo.InvariantCulture)
-            : number.ToString("0.######", CultureInfo.InvariantCulture);
+    public static string Label(object value) => Label(value, "0.######", "0.###e0");
+
+    /// <summary>As short as it gets, with all the digits of those that would look alike.</summary>
+    public static Func<object, string> Labels(IEnumerable<object> values)
+    {
+        var ambiguous = values.Distinct().CountBy(Label).Where(label => label.Value > 1).Select(label => label.Key).ToHashSet();
+        return value => Label(value) is var label && ambiguous.Contains(label) ? Label(value, "0.##################", "0.##############e0") : label;
+    }
 
     /// <summary>Spread evenly, whatever they are.</summary>
     public static ChartScale OfWords(IReadOnlyList<object> words)
     {
-        var places = words.Select((word, index) => (Word: Label(word), Place: (index + 0.5) / words.Count)).ToDictionary(entry => entry.Word, entry => entry.Place);
-        return new(value => places[Label(value)], places.Select(entry => new ChartTick(entry.Value, entry.Key)));
+        var places = words.Index().ToDictionary(word => word.Item, word => (word.Index + 0.5) / words.Count);
+        var label = Labels(words);
+        return new(value => places[value], words.Select(word => new ChartTick(places[word], label(word))));
     }
+
+    private static string Label(object value, string plain, string scientific) => value is not double number
+        ? $"{value}"
+        : number.ToString(number != 0 && Math.Abs(number) is < 0.001 or >= 1_000_000 ? scientific : plain, CultureInfo.InvariantCulture);
 
     private static List<double> Nice(double from, double to)
     {

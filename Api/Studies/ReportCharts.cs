@@ -59,7 +59,7 @@ internal static class ReportCharts
         return Frame(
             id,
             $"Accuracy against {name}",
-            $"{values.Count} experiments at {best.Count} values of {name}; the highest accuracy is {Percent(top.Accuracy)} at {ChartScale.Label(top.Key)}",
+            $"{values.Count} experiments at {best.Count} values of {name}; the highest accuracy is {Percent(top.Accuracy)} at {ChartScale.Labels(best.Select(score => score.Key))(top.Key)}",
             x,
             y,
             name,
@@ -87,7 +87,7 @@ internal static class ReportCharts
         return Frame(
             "heat",
             $"Highest accuracy by {across} and {up}",
-            $"Accuracies are {Percent(lowest)} to {Percent(highest)}; the highest is at {across} {ChartScale.Label(best.X)} and {up} {ChartScale.Label(best.Y)}. Darker is higher",
+            $"Accuracies are {Percent(lowest)} to {Percent(highest)}; the highest is at {across} {ChartScale.Labels(columns)(best.X)} and {up} {ChartScale.Labels(rows)(best.Y)}. Darker is higher",
             ChartScale.OfWords(columns),
             ChartScale.OfWords(rows),
             across,
@@ -105,10 +105,11 @@ internal static class ReportCharts
     private static Markup Frame(string id, string title, string description, ChartScale x, ChartScale y, string xLabel, Markup content, string? yLabel = null, bool hasGrid = true)
     {
         var middle = (Top + Bottom) / 2;
-        var horizontal = y.Ticks.Select(tick => Html(
-            $"""{(hasGrid ? Html($"""<path class="grid" d="M{Left} {UpAt(tick.Place)}H{Right}"/>""") : Nothing)}<text x="{Left - 6}" y="{UpAt(tick.Place) + 4}" text-anchor="end">{Short(tick.Label)}</text>"""));
-        var vertical = x.Ticks.Select(tick => Html(
-            $"""{(hasGrid ? Html($"""<path class="grid" d="M{AcrossAt(tick.Place)} {Bottom}v4"/>""") : Nothing)}<text x="{AcrossAt(tick.Place)}" y="{Bottom + 16}" text-anchor="middle">{Short(tick.Label)}</text>"""));
+        var (rowLabels, columnLabels) = (Short(y.Ticks), Short(x.Ticks));
+        var horizontal = y.Ticks.Select((tick, index) => Html(
+            $"""{(hasGrid ? Html($"""<path class="grid" d="M{Left} {UpAt(tick.Place)}H{Right}"/>""") : Nothing)}<text x="{Left - 6}" y="{UpAt(tick.Place) + 4}" text-anchor="end">{rowLabels[index]}</text>"""));
+        var vertical = x.Ticks.Select((tick, index) => Html(
+            $"""{(hasGrid ? Html($"""<path class="grid" d="M{AcrossAt(tick.Place)} {Bottom}v4"/>""") : Nothing)}<text x="{AcrossAt(tick.Place)}" y="{Bottom + 16}" text-anchor="middle">{columnLabels[index]}</text>"""));
         var beside = yLabel is null
             ? Nothing
             : Html($"""<text class="axis" x="10" y="{middle}" text-anchor="middle" transform="rotate(-90 10 {middle})">{yLabel}</text>""");
@@ -121,7 +122,14 @@ internal static class ReportCharts
     private static string Line(IEnumerable<(double X, double Y)> points) =>
         string.Join(' ', points.Select((point, index) => string.Create(CultureInfo.InvariantCulture, $"{(index == 0 ? "M" : "L")}{point.X:0.#} {point.Y:0.#}")));
 
-    private static string Short(string label) => label.Length <= MaxLabelLength ? label : label[..(MaxLabelLength - 1)] + "…";
+    /// <summary>Their beginnings, where these tell them apart; else their ends.</summary>
+    private static string[] Short(IReadOnlyList<ChartTick> ticks)
+    {
+        string[] heads = [.. ticks.Select(tick => tick.Label.Length <= MaxLabelLength ? tick.Label : tick.Label[..(MaxLabelLength - 1)] + "…")];
+        return heads.Distinct().Count() == heads.Length
+            ? heads
+            : [.. ticks.Select(tick => tick.Label.Length <= MaxLabelLength ? tick.Label : "…" + tick.Label[^(MaxLabelLength - 1)..])];
+    }
 
     private static double AcrossOf(ChartScale scale, object value) => AcrossAt(scale.Place(value));
 

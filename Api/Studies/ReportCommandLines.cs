@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using System.Text.Unicode;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
@@ -9,7 +10,7 @@ using MlExperiments.Shared.Search;
 namespace MlExperiments.Api.Studies;
 
 /// <summary>How to have the same once more, in words that a shell takes.</summary>
-internal static class ReportCommandLines
+internal static partial class ReportCommandLines
 {
     private const string DefaultSize = "28x28";
 
@@ -23,7 +24,10 @@ internal static class ReportCommandLines
 
     private static readonly JsonSerializerOptions Json = new() { Encoder = Encoder };
 
-    /// <param name="service">Where it is: <c>http://127.0.0.1:8080</c>.</param>
+    /// <summary>Where the service was asked. A host is what the client says: one that a shell might read as more than a name is left to be filled in.</summary>
+    public static string Service(string scheme, string? host) => $"{(scheme == "https" ? scheme : "http")}://{(host is not null && Host().IsMatch(host) ? host : "HOST")}";
+
+    /// <param name="service">Where it is, as <see cref="Service"/> says: <c>http://127.0.0.1:8080</c>.</param>
     /// <param name="hasKey">Whether it wants its key.</param>
     public static string Generate(string service, Guid modelId, string name, JsonElement definition, bool hasKey)
     {
@@ -57,4 +61,7 @@ internal static class ReportCommandLines
             text.Append(" --channels ").Append(model.InputChannels);
         return text.Append(" --images DIR").ToString();
     }
+
+    [GeneratedRegex(@"\A[A-Za-z0-9.:\[\]-]+\z")]
+    private static partial Regex Host();
 }

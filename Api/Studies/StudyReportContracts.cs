@@ -64,10 +64,12 @@ public sealed record ReportParameter(string Name, IReadOnlyList<ReportValue> Val
 /// <param name="MeanAccuracy">Of those that are completed, on the validation split; null until one is.</param>
 public sealed record ReportValue(JsonElement Value, int Experiments, int Completed, double? HighestAccuracy, double? MeanAccuracy);
 
+/// <param name="StoppedEarly">True where training ended before parameters.steps because parameters.patience ran out.</param>
+/// <param name="Step">The last step that was trained; less than parameters.steps where it was stopped early or diverged.</param>
 /// <param name="WeightsHash">SHA-256 over the weights' values, lower-case hex: equal for equal results.</param>
-/// <param name="Reproducible">False where training went on from a checkpoint of another engine, version or device.</param>
+/// <param name="Reproducible">False where training went on from a checkpoint of another engine, version or device, or with points another distance apart.</param>
 public sealed record ReportBest(
-    Guid ExperimentId, int Number, string Name, ExperimentParameters Parameters, double Accuracy, double? TestAccuracy, string? WeightsHash, bool Reproducible);
+    Guid ExperimentId, int Number, string Name, ExperimentParameters Parameters, bool StoppedEarly, int Step, double Accuracy, double? TestAccuracy, string? WeightsHash, bool Reproducible);
 
 /// <summary>Validation accuracy along the way, on part of the split; at most 200 points.</summary>
 public sealed record ReportCurve(Guid ExperimentId, int Number, string Name, IReadOnlyList<ReportPoint> Points);
@@ -76,6 +78,8 @@ public sealed record ReportCurve(Guid ExperimentId, int Number, string Name, IRe
 public sealed record ReportPoint(int Step, double Accuracy);
 
 /// <param name="Loss">Mean cross entropy on the validation split in nats; null until completed, and where it is not finite.</param>
+/// <param name="StoppedEarly">True where training ended before parameters.steps because parameters.patience ran out.</param>
+/// <param name="Step">The last step that was trained; null until completed, less than parameters.steps where it was stopped early or diverged.</param>
 /// <param name="DurationSeconds">Training time from its first step to its last, whoever paid for it.</param>
 /// <param name="SavedSeconds">The part of it that had been trained for another experiment.</param>
 /// <param name="Error">Why it failed, or was cancelled by the service; its first 500 characters.</param>
@@ -90,6 +94,8 @@ public sealed record ReportExperiment(
     double? TestAccuracy,
     double? Loss,
     bool Diverged,
+    bool StoppedEarly,
+    int? Step,
     double? DurationSeconds,
     double? SavedSeconds,
     string? Error);

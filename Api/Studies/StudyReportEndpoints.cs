@@ -32,13 +32,13 @@ internal static class StudyReportEndpoints
             {"value": 0.01, "experiments": 1, "completed": 1, "highestAccuracy": 0.97, "meanAccuracy": 0.97}]}],
          "best": {"experimentId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "number": 1, "name": "lr 0.001, layers 2, steps 2000", "parameters": 
         """ + ExperimentsEndpoints.ExampleParameters + """
-        , "accuracy": 0.989, "testAccuracy": null, "weightsHash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "reproducible": true},
+        , "stoppedEarly": false, "step": 2000, "accuracy": 0.989, "testAccuracy": null, "weightsHash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "reproducible": true},
          "curves": [{"experimentId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "number": 1, "name": "lr 0.001, layers 2, steps 2000",
                      "points": [{"step": 100, "accuracy": 0.93}, {"step": 2000, "accuracy": 0.989}]}],
          "results": [],
          "experiments": [{"id": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "number": 1, "name": "lr 0.001, layers 2, steps 2000", "tags": [], "status": "completed", "parameters": 
         """ + ExperimentsEndpoints.ExampleParameters + """
-        , "accuracy": 0.989, "testAccuracy": null, "loss": 0.034, "diverged": false, "durationSeconds": 21.4, "savedSeconds": 0, "error": null}],
+        , "accuracy": 0.989, "testAccuracy": null, "loss": 0.034, "diverged": false, "stoppedEarly": false, "step": 2000, "durationSeconds": 21.4, "savedSeconds": 0, "error": null}],
          "moreExperiments": 1,
          "workers": [{"name": "worker-1", "attempts": 2, "firstAt": "2026-03-01T09:00:02+00:00", "lastAt": "2026-03-01T09:01:10+00:00", "host": "ip-10-0-0-5", "version": "0.1.0",
                       "torchEngine": "libtorch 1.13.1 (cpu)", "jobEngine": "Quartz 4.7.3"}],
@@ -78,7 +78,7 @@ internal static class StudyReportEndpoints
                 stream => ExperimentsCsv.WriteAsync(db, db.Experiments.Where(experiment => experiment.StudyId == id), order, stream, cancellationToken), ExperimentsCsv.MediaType);
         }
 
-        var service = $"{context.Request.Scheme}://{context.Request.Host}";
+        var service = ReportCommandLines.Service(context.Request.Scheme, context.Request.Host.Value);
         if (await new StudyReportReader(db, queue, security, time).ReadAsync(id, service, cancellationToken) is not var (report, rows))
             return Problems.NotFound("study", id);
         Describe(context, report.Name, format, download);

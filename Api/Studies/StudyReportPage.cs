@@ -76,9 +76,10 @@ internal static class StudyReportPage
             <dl class="tiles">{Each(Values(best.Parameters), value => Html($"<div>{Pair(value.Name, Value(value.Value))}</div>"))}</dl>
             <dl class="pairs">
             {Pair("experiment", $"#{Text(best.Number)} {best.Name}")}
+            {When(best.StoppedEarly, Pair("training", StoppedEarly(best.Step)))}
             {Pair("id", $"{best.ExperimentId}")}
             {Pair("weights", best.WeightsHash is { } hash ? $"SHA-256 {hash}" : "none")}
-            {When(!best.Reproducible, Pair("note", "Training went on from a checkpoint of another engine, version or device: the same bits can't be expected again."))}
+            {When(!best.Reproducible, Pair("note", "Training went on from a checkpoint of another engine, version or device, or with points another distance apart: the same bits can't be expected again."))}
             </dl>
             """);
 
@@ -113,13 +114,14 @@ internal static class StudyReportPage
         if (report.Results.Count == 0)
             return Nothing;
         var names = report.Parameters.Select(parameter => parameter.Name).Where(name => name != "seed").ToList();
+        var labels = Labels(report);
         return Html($"""
             <h2>Over seeds</h2>
             <p class="soft">The same parameters, trained from several seeds: how much of a difference is chance.</p>
             <div class="scroll" tabindex="0" role="region" aria-label="Accuracies over seeds"><table class="narrow">
             <thead><tr>{Each(names, name => Html($"""<th scope="col" class="right">{name}</th>"""))}<th scope="col" class="right">seeds</th><th scope="col" class="right">mean</th><th scope="col" class="right">deviation</th><th scope="col" class="right">lowest</th><th scope="col" class="right">highest</th></tr></thead>
             <tbody>{Each(report.Results, result => Html($"""
-                <tr>{Each(names, name => Right(Short(result.Parameters.GetProperty(name))))}{Right(Text(result.Seeds))}{Right(Percent(result.MeanAccuracy))}{Right(Percent(result.StandardDeviation))}{Right(Percent(result.LowestAccuracy))}{Right(Percent(result.HighestAccuracy))}</tr>
+                <tr>{Each(names, name => Right(labels[name](result.Parameters.GetProperty(name))))}{Right(Text(result.Seeds))}{Right(Percent(result.MeanAccuracy))}{Right(Percent(result.StandardDeviation))}{Right(Percent(result.LowestAccuracy))}{Right(Percent(result.HighestAccuracy))}</tr>
 
                 """))}</tbody></table></div>
             """);
@@ -170,6 +172,7 @@ internal static class StudyReportPage
     private static Markup Experiments(StudyReport report)
     {
         var names = report.Parameters.Select(parameter => parameter.Name).ToList();
+        var labels = Labels(report);
         var more = report.MoreExperiments == 0 ? Nothing : Html($"""
             <p>These are the {Count(report.Experiments.Count)} most accurate; {Count(report.MoreExperiments)} more are in the CSV file: <code>/api/studies/{$"{report.Id}"}/report?format=csv</code></p>
             """);
@@ -179,15 +182,15 @@ internal static class StudyReportPage
             <div class="scroll" tabindex="0" role="region" aria-label="Experiments"><table>
             <thead><tr><th scope="col" class="right">#</th>{Each(names, name => Html($"""<th scope="col" class="right">{name}</th>"""))}<th scope="col" class="right">accuracy</th><th scope="col" class="right">test</th><th scope="col" class="right">loss</th><th scope="col" class="right">trained</th><th scope="col" class="right">of it shared</th><th scope="col">status</th><th scope="col">remarks</th></tr></thead>
             <tbody>
-            {Each(report.Experiments, experiment => Row(experiment, names))}</tbody></table></div>
+            {Each(report.Experiments, experiment => Row(experiment, names, labels))}</tbody></table></div>
             """);
     }
 
-    private static Markup Row(ReportExperiment experiment, List<string> names)
+    private static Markup Row(ReportExperiment experiment, List<string> names, Dictionary<string, Func<JsonElement, string>> labels)
     {
-        var values = Values(experiment.Parameters).ToDictionary(value => value.Name, value => Short(value.Value));
+        var values = Values(experiment.Parameters).ToDictionary(value => value.Name, value => value.Value);
         return Html($"""
-            <tr>{Right(Text(experiment.Number))}{Each(names, name => Right(values[name]))}{Right(Percent(experiment.Accuracy))}{Right(Percent(experiment.TestAccuracy))}{Right(Loss(experiment.Loss))}{Right(Seconds(experiment.DurationSeconds))}{Right(Seconds(experiment.SavedSeconds))}<td>{StatusCounts.Name(experiment.Status)}{(experiment.Diverged ? ", diverged" : "")}</td><td class="words">{Remarks(experiment)}</td></tr>
+            <tr>{Right(Text(experiment.Number))}{Each(names, name => Right(labels[name](values[name])))}{Right(Percent(experiment.Accuracy))}{Right(Percent(experiment.TestAccuracy))}{Right(Loss(experiment.Loss))}{Right(Seconds(experiment.DurationSeconds))}{Right(Seconds(experiment.SavedSeconds))}<td>{StatusCounts.Name(experiment.Status)}{(experiment.Diverged ? ", diverged" : "")}{(experiment is { StoppedEarly: true, Step: { } step } ? $", {StoppedEarly(step)}" : "")}</td><td class="words">{Remarks(experiment)}</td></tr>
 
             """);
     }
@@ -212,8 +215,14 @@ internal static class StudyReportPage
     private static IEnumerable<(string Name, JsonElement Value)> Values(ExperimentParameters parameters) =>
         JsonSerializer.SerializeToElement(parameters, ContractJson.Options).EnumerateObject().Select(member => (member.Name, member.Value));
 
-    /// <summary>For a column of them: a few digits tell one from the next.</summary>
-    private static string Short(JsonElement value) => value.ValueKind == JsonValueKind.Number ? ChartScale.Label(value.GetDouble()) : Value(value);
+    /// <summary>For the columns of a table: as few digits as tell one value from the next.</summary>
+    private static Dictionary<string, Func<JsonElement, string>> Labels(StudyReport report) => report.Parameters.ToDictionary(
+        parameter => parameter.Name,
+        parameter =>
+        {
+            var label = ChartScale.Labels(parameter.Values.Where(value => value.Value.ValueKind == JsonValueKind.Number).Select(value => (object)value.Value.GetDouble()));
+            return new Func<JsonElement, string>(value => value.ValueKind == JsonValueKind.Number ? label(value.GetDouble()) : Value(value));
+        });
 
     /// <summary>A dimension of the space; a long one by its ends.</summary>
     private static string Values(JsonElement values) => values.ValueKind == JsonValueKind.Array && values.GetArrayLength() > MaxShownValues
@@ -242,6 +251,8 @@ internal static class StudyReportPage
     private static string Loss(double? loss) => loss is { } known && double.IsFinite(known) ? known.ToString("0.0000", CultureInfo.InvariantCulture) : "–";
 
     private static string Seconds(double? seconds) => seconds is { } known ? known.ToString("0.0", CultureInfo.InvariantCulture) + " s" : "–";
+
+    private static string StoppedEarly(int step) => $"stopped early at {Count(step)}";
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 

@@ -24,6 +24,8 @@ internal sealed record ReportRow(
     double? TestAccuracy,
     double? Loss,
     bool Diverged,
+    bool StoppedEarly,
+    int? EndedAtStep,
     double? DurationSeconds,
     double? SavedSeconds,
     string? Error,
@@ -32,6 +34,9 @@ internal sealed record ReportRow(
     DateTimeOffset? StartedAt,
     DateTimeOffset? FinishedAt)
 {
+    /// <summary>The last step that was trained; null until it is completed.</summary>
+    public int? Step => Status == ExperimentStatus.Completed ? EndedAtStep ?? TotalSteps : null;
+
     /// <summary>A number, or else a word.</summary>
     public object Value(string parameter) => Parameters.GetProperty(parameter) is { ValueKind: JsonValueKind.Number } number ? number.GetDouble() : $"{Parameters.GetProperty(parameter)}";
 }
@@ -86,7 +91,7 @@ internal sealed class StudyReportReader(ExperimentsDbContext db, IJobQueue queue
             rows.Sum(row => (row.DurationSeconds - row.SavedSeconds) ?? 0),
             rows.Sum(row => row.SavedSeconds ?? 0),
             parameters,
-            best is null ? null : new(best.Id, best.Number, best.Name, bestParameters!, best.Accuracy ?? 0, best.TestAccuracy, best.WeightsHash, best.Reproducible),
+            best is null ? null : new(best.Id, best.Number, best.Name, bestParameters!, best.StoppedEarly, best.Step!.Value, best.Accuracy ?? 0, best.TestAccuracy, best.WeightsHash, best.Reproducible),
             await ReadCurvesAsync(rows, cancellationToken),
             [.. results.Select(StudyResult.Of)],
             [.. rows.Take(MaxExperiments).Select(ToExperiment)],
@@ -108,7 +113,7 @@ internal sealed class StudyReportReader(ExperimentsDbContext db, IJobQueue queue
             .ThenBy(experiment => experiment.TotalSteps).ThenBy(experiment => experiment.Number)
             .Select(experiment => new ReportRow(
                 experiment.Id, experiment.Number, experiment.Name, experiment.Tags, experiment.Status, experiment.Parameters, experiment.TotalSteps, experiment.TrajectoryId,
-                experiment.Accuracy, experiment.TestAccuracy, experiment.Loss, experiment.Diverged, experiment.DurationSeconds, experiment.SavedSeconds,
+                experiment.Accuracy, experiment.TestAccuracy, experiment.Loss, experiment.Diverged, experiment.StoppedEarly, experiment.EndedAtStep, experiment.DurationSeconds, experiment.SavedSeconds,
                 experiment.Error == null ? null : experiment.Error.Substring(0, MaxErrorLength),
                 experiment.WeightsHash, experiment.Reproducible, experiment.StartedAt, experiment.FinishedAt))
             .ToListAsync(cancellationToken);
@@ -175,6 +180,8 @@ internal sealed class StudyReportReader(ExperimentsDbContext db, IJobQueue queue
         row.TestAccuracy,
         row.Loss,
         row.Diverged,
+        row.StoppedEarly,
+        row.Step,
         row.DurationSeconds,
         row.SavedSeconds,
         row.Error);

@@ -8,12 +8,15 @@ namespace MlExperiments.Shared.Search;
 /// </summary>
 public static class DependentParameters
 {
+    /// <summary>What a network with a depth of its own has for layers.</summary>
+    private const int NoLayers = 1;
+
     private static readonly Dependence[] All =
     [
         new(["momentum"], "optimizer", value => value is "sgd", "Only sgd uses {0}: give optimizer as \"sgd\" too."),
         new(["decayEvery", "decayFactor"], "schedule", value => value is not "constant", "A constant schedule doesn't use {0}: give schedule as \"step\" or \"exponential\" too."),
         new(["patienceMetric"], "patience", value => value is not 0, "{0} says what patience watches: give patience too."),
-        new(["filters", "kernelSize", "denseUnits", "dropout"], "architecture", value => value is "cnn", "Only cnn uses {0}: leave it out, or try cnn too."),
+        new([ParameterDefinition.Layers, "filters", "kernelSize", "denseUnits", "dropout"], "architecture", value => value is "cnn", "Only cnn uses {0}: leave it out, or try cnn too."),
     ];
 
     /// <summary>What is wrong, by path: values other than the default of a parameter that none of these combinations uses.</summary>
@@ -21,7 +24,7 @@ public static class DependentParameters
         from dimension in dimensions
         let dependence = Of(dimension.Name)
         where dependence is not null
-        let usual = ParameterDefinition.All[dimension.Name].Default
+        let usual = ParameterDefinition.All[dimension.Name].Default ?? NoLayers
         where dimension.Values.Any(value => !value.Equals(usual))
         let others = dimensions.FirstOrDefault(other => other.Name == dependence.On)?.Values ?? [ParameterDefinition.All[dependence.On].Default!]
         where !others.Any(dependence.IsUsed)

@@ -18,8 +18,8 @@ public sealed record PairShare(string First, string Second, double Share);
 /// nothing). Of a grid, the share that is not between repetitions of the same combination; null where nothing was repeated.
 /// </param>
 /// <param name="Parameters">Those of more than one value, most important first.</param>
-/// <param name="Pairs">Of these, most important first.</param>
-/// <param name="Others">What only three or more parameters explain together, 0 to 1.</param>
+/// <param name="Pairs">Of the <see cref="ParameterImportance.MaxPaired"/> most important of these, most important first.</param>
+/// <param name="Others">What is left: what only three or more parameters explain together, and pairs of less important ones, 0 to 1.</param>
 public sealed record ImportanceResult(
     bool IsGrid, double? Explained, IReadOnlyList<ParameterShare> Parameters, IReadOnlyList<PairShare> Pairs, double Others);
 
@@ -39,6 +39,12 @@ public static class ParameterImportance
     public const int MinExperiments = 4;
 
     public const int MaxBins = 16;
+
+    /// <summary>Of so many parameters the pairs are measured: beyond, they are many, and next to nothing each.</summary>
+    public const int MaxPaired = 8;
+
+    // Of the metric's variance: less is what is left of rounding.
+    private const double Nothing = 1e-12;
 
     /// <param name="values">The metric, finite; one an experiment.</param>
     /// <param name="reason">Why there is nothing to tell, and what to do; then the result is null.</param>
@@ -65,28 +71,35 @@ public static class ParameterImportance
         if (cells is null)
         {
             var forest = RegressionForest.Grow(rows, targets, bins, cancellationToken);
-            return Result(varying, new VarianceDecomposition(bins, forest.Boxes, forest.Variance), false, forest.Explained);
+            return Result(forest.Boxes, forest.Variance, forest.Explained, out reason);
         }
 
         Box[] means = [.. cells.Select(cell => new Box(cell[0].Row, [.. cell[0].Row.Select(place => place + 1)], cell.Average(each => each.Target)))];
         var within = cells.Zip(means, (cell, mean) => cell.Sum(each => (each.Target - mean.Value) * (each.Target - mean.Value))).Sum();
         return Result(
-            varying,
-            new VarianceDecomposition(bins, means, VarianceDecomposition.Variance(bins, means)),
-            true,
-            cells.Length < rows.Length ? 1 - (within / targets.Sum(target => target * target)) : null);
+            means,
+            VarianceDecomposition.Variance(bins, means),
+            cells.Length < rows.Length ? 1 - (within / targets.Sum(target => target * target)) : null,
+            out reason);
+
+        ImportanceResult? Result(IReadOnlyList<Box> boxes, double variance, double? explained, out string? reason)
+        {
+            var explainsNothing = variance <= Nothing * targets.Average(target => target * target);
+            reason = explainsNothing ? "The combinations' means are equal: these parameters explain nothing of this metric. Generate other values of them." : null;
+            return explainsNothing ? null : Split(varying, new VarianceDecomposition(bins, boxes, variance, cancellationToken), cells is not null, explained);
+        }
     }
 
-    private static ImportanceResult Result(ParameterColumn[] columns, VarianceDecomposition decomposition, bool isGrid, double? explained)
+    private static ImportanceResult Split(ParameterColumn[] columns, VarianceDecomposition decomposition, bool isGrid, double? explained)
     {
-        var places = Enumerable.Range(0, columns.Length).ToArray();
-        var singles = places
-            .Select(place => new ParameterShare(columns[place].Name, Tidy(decomposition.Single(place)), columns[place].Values.Distinct().Count()))
-            .OrderByDescending(parameter => parameter.Share).ToArray();
+        var shares = columns.Select((column, place) => new ParameterShare(column.Name, Tidy(decomposition.Single(place)), column.Values.Distinct().Count())).ToArray();
+        var singles = shares.OrderByDescending(parameter => parameter.Share).ToArray();
+        var places = shares.Index().OrderByDescending(parameter => parameter.Item.Share).Take(MaxPaired).Select(parameter => parameter.Index).Order().ToArray();
         var pairs = places
             .SelectMany(first => places.Skip(first + 1), (first, second) => new PairShare(columns[first].Name, columns[second].Name, Tidy(decomposition.Pair(first, second))))
             .OrderByDescending(pair => pair.Share).ToArray();
-        var others = Tidy(1 - singles.Sum(parameter => parameter.Share) - pairs.Sum(pair => pair.Share));
+        // Two or fewer leave nothing but rounding errors.
+        var others = columns.Length < 3 ? 0 : Tidy(1 - singles.Sum(parameter => parameter.Share) - pairs.Sum(pair => pair.Share));
         return new ImportanceResult(isGrid, explained is { } share && double.IsFinite(share) ? Math.Round(share, 4) : null, singles, pairs, others);
     }
 

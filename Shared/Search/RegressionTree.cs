@@ -58,19 +58,23 @@ internal sealed class RegressionTree(int[][] rows, double[] targets, int[] bins,
         var wanted = ((2 * bins.Length) + 2) / 3;
         (int, int)? best = null;
         var most = double.NegativeInfinity;
+        Span<int> counts = stackalloc int[ParameterImportance.MaxBins];
+        Span<double> sums = stackalloc double[ParameterImportance.MaxBins];
+        var all = 0.0;
+        foreach (var row in sample)
+            all += targets[row];
         foreach (var (tried, dimension) in dimensions.Index())
         {
             // Beyond the wanted ones only while none of them can be split.
             if (tried >= wanted && best is not null)
                 break;
-            var counts = new int[bins[dimension]];
-            var sums = new double[bins[dimension]];
-            var all = 0.0;
+            counts.Clear();
+            sums.Clear();
             foreach (var row in sample)
             {
-                counts[rows[row][dimension]]++;
-                sums[rows[row][dimension]] += targets[row];
-                all += targets[row];
+                var bin = rows[row][dimension];
+                counts[bin]++;
+                sums[bin] += targets[row];
             }
 
             var (count, sum) = (0, 0.0);

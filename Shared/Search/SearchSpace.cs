@@ -42,7 +42,7 @@ public sealed class SearchSpace
     /// be in it or fixed: learningRate, steps or epochs, and layers where the architecture is cnn.
     /// </summary>
     /// <param name="space">By name: a list of values, or a range (<see cref="ValueRange"/>). Null stands for what <see cref="Default"/> has and
-    /// <paramref name="fixedValues"/> does not.</param>
+    /// <paramref name="fixedValues"/> does not, without layers where the architecture is fixed and has a depth of its own.</param>
     /// <param name="fixedValues">By name: one value.</param>
     /// <param name="errors">By path, for example <c>space.learningRate[2]</c>; where there are any, the result is null.</param>
     public static SearchSpace? Read(
@@ -89,7 +89,9 @@ public sealed class SearchSpace
 
     private static Dictionary<string, JsonElement> DefaultWithout(IReadOnlyDictionary<string, JsonElement> fixedValues) => Default.Dimensions
         .Where(dimension => !fixedValues.ContainsKey(dimension.Name)
-            && !(dimension.Name == ParameterDefinition.Steps && fixedValues.ContainsKey(ParameterDefinition.Epochs)))
+            && !(dimension.Name == ParameterDefinition.Steps && fixedValues.ContainsKey(ParameterDefinition.Epochs))
+            && !(dimension.Name == ParameterDefinition.Layers && fixedValues.TryGetValue("architecture", out var architecture)
+                && !(architecture.ValueKind == JsonValueKind.String && architecture.ValueEquals("cnn"))))
         .ToDictionary(dimension => dimension.Name, dimension => JsonSerializer.SerializeToElement(dimension.Values));
 
     private static void CheckTogether(List<Dimension> dimensions, Dictionary<string, string[]> errors)

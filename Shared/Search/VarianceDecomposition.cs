@@ -8,9 +8,10 @@ internal sealed record Box(int[] From, int[] To, double Value);
 /// </summary>
 /// <param name="bins">How many each dimension has.</param>
 /// <param name="boxes">Their values, summed where they overlap, are the function.</param>
-/// <param name="variance">The function's.</param>
-internal sealed class VarianceDecomposition(int[] bins, IReadOnlyList<Box> boxes, double variance)
+/// <param name="variance">The function's, above 0.</param>
+internal sealed class VarianceDecomposition(int[] bins, IReadOnlyList<Box> boxes, double variance, CancellationToken cancellationToken)
 {
+    private readonly double?[] _singles = new double?[bins.Length];
     private readonly double _mean = boxes.Sum(box => box.Value * Volume(box, bins));
     private readonly double[] _volumes = [.. boxes.Select(box => Volume(box, bins))];
 
@@ -22,7 +23,7 @@ internal sealed class VarianceDecomposition(int[] bins, IReadOnlyList<Box> boxes
     }
 
     /// <summary>The share that a dimension explains by itself.</summary>
-    public double Single(int dimension) => Marginal(dimension, null) / variance;
+    public double Single(int dimension) => _singles[dimension] ??= Marginal(dimension, null) / variance;
 
     /// <summary>The share that two explain together, beyond what each explains by itself.</summary>
     public double Pair(int first, int second) => (Marginal(first, second) / variance) - Single(first) - Single(second);
@@ -38,6 +39,7 @@ internal sealed class VarianceDecomposition(int[] bins, IReadOnlyList<Box> boxes
     /// <summary>The variance of the function's mean over all other dimensions. A box adds its corners to a table of differences, whose sums are the means.</summary>
     private double Marginal(int first, int? second)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         var (rows, columns) = (bins[first], second is { } given ? bins[given] : 1);
         var table = new double[rows + 1, columns + 1];
         for (var index = 0; index < boxes.Count; index++)

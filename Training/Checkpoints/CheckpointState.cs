@@ -49,6 +49,9 @@ internal sealed record CheckpointState
     /// <summary>As <see cref="Processor.Name"/> has it.</summary>
     public required string Processor { get; init; }
 
-    /// <summary>Whether all steps so far were done by this engine, version, device and processor, and by one that repeats its bits.</summary>
+    /// <summary>Steps between two points, which decide when patience runs out; null in checkpoints of before it was kept.</summary>
+    public int? EvaluateEvery { get; init; }
+
+    /// <summary>Whether all steps so far were done by this engine, version, device and processor, and by one that repeats its bits, with points as far apart.</summary>
     public required bool Reproducible { get; init; }
 }

@@ -49,6 +49,8 @@ internal static partial class TrainVerb
         {
             using var progress = new ConsoleProgress(parameters);
             using var run = Start(parameters, dataSet, folder, progress);
+            // Those of other images that were trained on before: where this is interrupted, none are better than these.
+            File.Delete(ClassReport.PathOf(weights));
             progress.Show(run.Train);
             if (progress.Measured is not { } measured)
             {
@@ -68,8 +70,6 @@ internal static partial class TrainVerb
 
     private static void SaveClasses(string dataSet, MilestoneEvent measured, string path)
     {
-        // Those of other images that were trained on before.
-        File.Delete(path);
         if (measured.Classes is null) return;
         using var data = PackedDataSet.Open(dataSet);
         new ClassReport(data.Classes, measured.Classes, measured.TestClasses).Save(path);

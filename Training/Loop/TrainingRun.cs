@@ -195,16 +195,17 @@ internal sealed class TrainingRun : IDisposable
         var due = _control.Milestones.Where(milestone => Ended || milestone == _control.Step).ToList();
         if (due.Count == 0) return false;
 
+        var (byClass, testByClass) = (classes?.ToMeasurement(), testClasses?.ToMeasurement());
         foreach (var milestone in due)
         {
-            var path = Path.Combine(_command.OutputDirectory, $"step-{milestone}.safetensors");
-            var info = new WeightsInfo(_parameters, _data.Shape, _data.Classes, _data.Hash, milestone, validation.Accuracy);
-            if (WriteOnceThereIsRoom(() => WeightsFile.Write(path, _network, info)) is not { } hash) return false;
             var isEarly = milestone > _control.Step;
+            var path = Path.Combine(_command.OutputDirectory, $"step-{milestone}.safetensors");
+            var info = new WeightsInfo(_parameters, _data.Shape, _data.Classes, _data.Hash, milestone, validation.Accuracy, isEarly ? _control.Step : null);
+            if (WriteOnceThereIsRoom(() => WeightsFile.Write(path, _network, info)) is not { } hash) return false;
             var lossIsFinite = double.IsFinite(validation.Loss) && double.IsFinite(_sums.Loss);
             Report(new MilestoneEvent(
                 _command.TrajectoryId, milestone, validation.Accuracy, validation.Loss, validation.MeanSquaredError, test?.Accuracy,
-                _diverged || !lossIsFinite, path, hash, _trainSeconds, _reproducible, classes?.ToMeasurement(), testClasses?.ToMeasurement(),
+                _diverged || !lossIsFinite, path, hash, _trainSeconds, _reproducible, byClass, testByClass,
                 isEarly && !_diverged, isEarly ? _control.Step : null));
             _control.Milestones.Remove(milestone);
         }
@@ -248,6 +249,7 @@ internal sealed class TrainingRun : IDisposable
             EngineVersion = Engine.Version,
             Device = Engine.Device,
             Processor = Processor.Name,
+            EvaluateEvery = _command.EvaluateEvery,
             Reproducible = _reproducible,
         };
         if (WriteOnceThereIsRoom(() => Checkpoint.Write(path, state, Tensors)) is null) return;
@@ -287,7 +289,8 @@ internal sealed class TrainingRun : IDisposable
         _pointIsDue = state.PointIsDue;
         _patience = new(_parameters, state.PatienceBest, state.PatienceWaited);
         _reproducible &= state.Reproducible
-            && (state.Engine, state.EngineVersion, state.Device, state.Processor) == (Engine.Name, Engine.Version, Engine.Device, Processor.Name);
+            && (state.Engine, state.EngineVersion, state.Device, state.Processor) == (Engine.Name, Engine.Version, Engine.Device, Processor.Name)
+            && (state.EvaluateEvery ?? _command.EvaluateEvery) == _command.EvaluateEvery;
         return new(state.LossSum, state.RightSum, state.ImageSum, state.LastLoss);
     }
 

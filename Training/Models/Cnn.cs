@@ -1,4 +1,3 @@
-using System.Globalization;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
 using static TorchSharp.torch;
@@ -15,9 +14,6 @@ namespace MlExperiments.Training.Models;
 internal sealed class Cnn : Network
 {
     private const int SmallestPooledSide = 4;
-
-    // Training holds them four times (with the gradient and Adam's moments), a checkpoint three times.
-    private const long MaxBytes = 1L << 30;
 
     private readonly TrajectoryParameters _parameters;
     private readonly IReadOnlyList<bool> _pooled;
@@ -81,15 +77,9 @@ internal sealed class Cnn : Network
         parts.AddRange(Dense("dense1", parameters.DenseUnits, height, width, channels));
         parts.AddRange(Dense("dense2", classes, 1, 1, parameters.DenseUnits));
 
-        var bytes = parts.Sum(part => part.Size) * sizeof(float);
-        if (bytes > MaxBytes)
-        {
-            throw new InvalidDataException(string.Create(
-                CultureInfo.InvariantCulture,
-                $"The network's parameters would take {bytes / (1 << 20):N0} MiB; at most {MaxBytes / (1 << 20):N0} are accepted. "
-                + $"Lower denseUnits ({parameters.DenseUnits}) or filters ({parameters.Filters}), or the images' size ({shape.Width} x {shape.Height}); more layers pool it away, too."));
-        }
-
+        ThrowIfTooLarge(
+            parts,
+            $"Lower denseUnits ({parameters.DenseUnits}) or filters ({parameters.Filters}), or the images' size ({shape.Width} x {shape.Height}); more layers pool it away, too.");
         return (new(parts, []), pooled);
     }
 

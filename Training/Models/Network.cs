@@ -1,3 +1,4 @@
+using System.Globalization;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
 using static TorchSharp.torch;
@@ -10,6 +11,9 @@ namespace MlExperiments.Training.Models;
 /// </remarks>
 internal abstract class Network : IDisposable
 {
+    // Training holds them four times (with the gradient and Adam's moments), a checkpoint three times.
+    private const long MaxBytes = 1L << 30;
+
     private readonly long[] _sizes;
     private readonly long[] _bufferSizes;
 
@@ -72,6 +76,18 @@ internal abstract class Network : IDisposable
     {
         Flat.Dispose();
         Buffers?.Dispose();
+    }
+
+    /// <param name="advice">What makes it smaller.</param>
+    protected static void ThrowIfTooLarge(IEnumerable<NetworkPart> parts, string advice)
+    {
+        var bytes = parts.Sum(part => part.Size) * sizeof(float);
+        if (bytes > MaxBytes)
+        {
+            throw new InvalidDataException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"The network's parameters would take {bytes / (1 << 20):N0} MiB; at most {MaxBytes / (1 << 20):N0} are accepted. {advice}"));
+        }
     }
 
     /// <summary>Images as the first layer takes them: float32 <c>[n, c, h, w]</c> from 0 to 1, channels last in memory.</summary>

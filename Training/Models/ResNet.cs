@@ -60,6 +60,8 @@ internal sealed class ResNet : Network
         return stages;
     }
 
+    /// <summary>What the network consists of, without making it.</summary>
+    /// <exception cref="InvalidDataException">It would be too large.</exception>
     public static NetworkLayout Layout(string architecture, ImageShape shape, int classes)
     {
         var (blocks, hasBottlenecks) = Depth(architecture);
@@ -92,6 +94,7 @@ internal sealed class ResNet : Network
 
         parts.Add(new("fc.weight", [classes, channels], [classes, channels], null, Start.Uniform, channels));
         parts.Add(NetworkPart.Values("fc.bias", classes, Start.Uniform, channels));
+        ThrowIfTooLarge(parts, $"Its last layer grows with the classes ({classes}): try a cnn with few denseUnits, or fewer classes.");
         return new(parts, buffers);
     }
 

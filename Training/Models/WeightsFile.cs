@@ -10,8 +10,9 @@ namespace MlExperiments.Training.Models;
 /// <summary>What a weights file says about itself.</summary>
 /// <param name="Step">The step at which they were measured.</param>
 /// <param name="Accuracy">On the validation split, 0 to 1.</param>
+/// <param name="EndedAtStep">The last step that was trained, where that is before this one; else null.</param>
 internal sealed record WeightsInfo(
-    TrajectoryParameters Parameters, ImageShape Shape, IReadOnlyList<string> Classes, string DataSetHash, int Step, double Accuracy);
+    TrajectoryParameters Parameters, ImageShape Shape, IReadOnlyList<string> Classes, string DataSetHash, int Step, double Accuracy, int? EndedAtStep = null);
 
 /// <summary>
 /// The published weights: safetensors in PyTorch's layout and under its names, so that
@@ -29,7 +30,7 @@ internal static class WeightsFile
         using var file = new SafetensorsWriter(
             path,
             network.Parts.Concat(network.BufferParts).Select(part => new SafetensorsTensor(part.Name, SafetensorsType.F32, part.Published)),
-            new Dictionary<string, string>
+            new Dictionary<string, string>(info.EndedAtStep is { } ended ? [new("endedAtStep", ended.ToString(CultureInfo.InvariantCulture))] : [])
             {
                 ["format"] = "pt", // what readers of PyTorch's weights look for
                 ["kind"] = Kind,
@@ -127,7 +128,8 @@ internal static class WeightsFile
                 classes,
                 file.RequiredMetadata("dataSetHash"),
                 int.Parse(file.RequiredMetadata("step"), CultureInfo.InvariantCulture),
-                double.Parse(file.RequiredMetadata("accuracy"), CultureInfo.InvariantCulture));
+                double.Parse(file.RequiredMetadata("accuracy"), CultureInfo.InvariantCulture),
+                file.Metadata.TryGetValue("endedAtStep", out var ended) ? int.Parse(ended, CultureInfo.InvariantCulture) : null);
         }
         catch (Exception error) when (error is JsonException or FormatException or OverflowException)
         {

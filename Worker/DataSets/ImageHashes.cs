@@ -26,7 +26,7 @@ public sealed partial class ImageHashes(IDbContextFactory<ExperimentsDbContext> 
             var byRow = rows.Zip(hashes).DistinctBy(pair => pair.First).ToDictionary(pair => pair.First, pair => pair.Second);
             return milestone with { Classes = Name(milestone.Classes, byRow), TestClasses = Name(milestone.TestClasses, byRow) };
         }
-        catch (Exception exception) when (exception is BlobNotFoundException or InvalidDataException)
+        catch (Exception exception) when (exception is BlobNotFoundException or InvalidDataException or IOException or UnauthorizedAccessException)
         {
             // A result is worth more than the names of a few images.
             LogUnnamed(logger, dataSetVersionId, exception.Message);

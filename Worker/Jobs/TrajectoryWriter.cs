@@ -88,9 +88,12 @@ public sealed class TrajectoryWriter(
             async (db, token) =>
             {
                 var siblings = db.Experiments.Where(experiment => experiment.TrajectoryId == claim.TrajectoryId);
+                // By the steps that were trained: of two that ended early at the same one, the second had nothing left to train.
+                var last = milestone.EndedAtStep ?? milestone.Step;
                 var saved = await siblings
-                    .Where(experiment => experiment.Status == ExperimentStatus.Completed && experiment.TotalSteps < milestone.Step)
-                    .Where(experiment => experiment.TotalSteps <= fromStep || measured.Contains(experiment.TotalSteps))
+                    .Where(experiment => experiment.Status == ExperimentStatus.Completed && experiment.TotalSteps != milestone.Step)
+                    .Where(experiment => (experiment.EndedAtStep ?? experiment.TotalSteps) <= last)
+                    .Where(experiment => (experiment.EndedAtStep ?? experiment.TotalSteps) <= fromStep || measured.Contains(experiment.TotalSteps))
                     .MaxAsync(experiment => experiment.DurationSeconds, token) ?? 0;
                 var full = await StudyPlaces.FullAsync(db, [claim.TrajectoryId], token);
                 var before = ExperimentStates.Before(ExperimentStatus.Completed);
@@ -224,11 +227,16 @@ public sealed class TrajectoryWriter(
         var stride = CurveLimit.Stride(newest, every);
         if (stride == every)
             return;
+        // What lies before these points was thinned with them, unless the stride has just doubled. The one before was the newest, and stayed.
+        var from = metrics.Min(point => point.Step) - every;
+        if (CurveLimit.Stride(from, every) < stride)
+            from = 0;
+        var kinds = names.Distinct().ToArray();
         // Besides, the newest point stays until there is a newer one, and the best validation accuracy, which lists show.
         await db.Database.ExecuteSqlAsync(
             $"""
             DELETE FROM metric_points
-            WHERE trajectory_id = {claim.TrajectoryId} AND step % {stride} <> 0 AND step < {newest}
+            WHERE trajectory_id = {claim.TrajectoryId} AND name = ANY ({kinds}) AND step >= {from} AND step < {newest} AND step % {stride} <> 0
               AND step <> COALESCE((
                   SELECT step FROM metric_points
                   WHERE trajectory_id = {claim.TrajectoryId} AND name = 'validationAccuracy' AND value <= 1

@@ -29,7 +29,11 @@ build_programs() {
   say "Building (a minute or two the first time) ..."
   if ! run_quietly "$data/logs/build.log" dotnet publish "$root/deploy/programs.slnf" --configuration Release \
     --artifacts-path "$data/build" --verbosity quiet --nologo -p:UseAppHost=false -p:Page="$page"; then
-    fail "The build failed (see above, and $data/logs/build.log)."
+    local advice=
+    if [[ $page == true ]]; then
+      advice=" Where it is the page that fails, --no-page leaves it out."
+    fi
+    fail "The build failed (see above, and $data/logs/build.log).$advice"
   fi
   rm -rf "$data/app.new"
   mkdir "$data/app.new"

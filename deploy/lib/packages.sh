@@ -153,7 +153,11 @@ need_node() {
       complain "Without the page: building it takes Node.js 18 or later and npm (sudo apt-get install nodejs npm). All the rest runs."
       return 1
     fi
-    need_packages nodejs npm
+    # It ends the shell where apt can't: a shell of its own.
+    if ! (need_packages nodejs npm); then
+      complain "Without the page: building it takes nodejs and npm, which could not be installed. All the rest runs; --no-page asks for no page."
+      return 1
+    fi
   fi
   if ! node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null; then
     complain "Without the page: building it takes Node.js 18 or later, and this is $(node --version 2>/dev/null || echo none). All the rest runs."

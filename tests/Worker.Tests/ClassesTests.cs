@@ -81,6 +81,9 @@ public sealed class ClassesTests
         Assert.That(named.TestClasses!.Worst.Select(image => image.Sha256), Is.EqualTo(new[] { Hash(0), Hash(last) }));
         Assert.That(named.Classes.Confusions, Is.EqualTo(milestone.Classes!.Confusions));
 
+        // Locked, as an unreadable one would be.
+        using (File.Open(await blobs.GetPathAsync(rows.Version.ManifestBlob, CancellationToken.None), FileMode.Open, FileAccess.ReadWrite, FileShare.None))
+            Assert.That(await hashes.NameAsync(rows.Version.Id, milestone, CancellationToken.None), Is.SameAs(milestone));
         await blobs.DeleteAsync(rows.Version.ManifestBlob, CancellationToken.None);
         Assert.That(await hashes.NameAsync(rows.Version.Id, milestone, CancellationToken.None), Is.SameAs(milestone), "the result goes before its images' names");
 

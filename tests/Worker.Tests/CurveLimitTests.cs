@@ -31,7 +31,7 @@ public sealed class CurveLimitTests
 
         async Task WriteAsync(int first, int last)
         {
-            foreach (var places in Enumerable.Range(first, last - first + 1).Chunk(1000))
+            foreach (var places in Enumerable.Range(first, last - first + 1).Chunk(999))
             {
                 MetricsEvent[] points = [.. places.Select(place => new MetricsEvent(claim.TrajectoryId, place * every, new Dictionary<string, double>
                 {

@@ -292,6 +292,24 @@ public sealed class TrajectoryWriterTests
     }
 
     [Test]
+    public async Task CompleteMilestone_AfterOneThatEndedEarlyAtTheSameStep_SavedAll()
+    {
+        var trajectory = await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [2000]);
+        var worker = _jobs.NewWorker();
+        var claim = await worker.ClaimAsync();
+        var ended = Milestone(claim, 2000, 0.9) with { TrainSeconds = 12, StoppedEarly = true, EndedAtStep = 1200 };
+        await worker.Writer.CompleteMilestoneAsync(claim, 0, [], ended, Rows.Hash("a"), CancellationToken.None);
+        await _jobs.Rows.AddExperimentAsync(trajectory, JobsFixture.Parameters, 3000);
+        await worker.Writer.ReleaseAsync(claim, AttemptOutcome.Completed, 1200, CancellationToken.None);
+
+        var next = await worker.ClaimAsync();
+        await worker.Writer.CompleteMilestoneAsync(next, 1200, [], ended with { Step = 3000 }, Rows.Hash("a"), CancellationToken.None);
+
+        await using var db = _jobs.Database.NewContext();
+        Assert.That(db.Experiments.OrderBy(experiment => experiment.TotalSteps).Select(experiment => experiment.SavedSeconds), Is.EqualTo(new[] { 0.0, 12 }));
+    }
+
+    [Test]
     public async Task Lose_ThreeTimesInARow_FailsWithTheReason()
     {
         await _jobs.Rows.AddTrajectoryAsync(JobsFixture.Parameters, [100, 200]);

@@ -98,8 +98,10 @@ public sealed class ClassesTests : ApiFixture
         var (steps, seconds) = (experiment.GetProperty("totalSteps").GetInt32(), experiment.GetProperty("durationSeconds").GetDouble());
         // Step by step: each epoch's last batch is what is left.
         var perEpoch = (int)Math.Ceiling(train / 64.0);
-        var images = Enumerable.Range(0, steps).Sum(step => Math.Min(64, train - (step % perEpoch * 64)));
-        Assert.That(experiment.GetProperty("imagesPerSecond").GetDouble(), Is.EqualTo(images / seconds).Within(0.05));
+        int Images(int count) => Enumerable.Range(0, count).Sum(step => Math.Min(64, train - (step % perEpoch * 64)));
+        Assert.That(experiment.GetProperty("imagesPerSecond").GetDouble(), Is.EqualTo(Images(steps) / seconds).Within(0.05));
+        await Database.ExecuteAsync("UPDATE experiments SET stopped_early = true, ended_at_step = 7 WHERE id = $1", ids[0]);
+        Assert.That((await JsonAsync(await Client.GetAsync($"/api/experiments/{ids[0]}"))).GetProperty("imagesPerSecond").GetDouble(), Is.EqualTo(Images(7) / seconds).Within(0.05));
         Assert.That((await JsonAsync(await Client.GetAsync($"/api/experiments/{ids[2]}"))).GetProperty("imagesPerSecond").ValueKind, Is.EqualTo(JsonValueKind.Null));
         Assert.That((await JsonAsync(await Client.GetAsync($"/api/experiments/{ids[3]}"))).GetProperty("imagesPerSecond").ValueKind, Is.EqualTo(JsonValueKind.Null));
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Xml.Linq;
+using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Studies;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
@@ -43,6 +44,26 @@ public sealed class ReportPartsTests
 
         Assert.That(scale.Ticks, Is.EqualTo(new[] { new ChartTick(0.25, "adam"), new ChartTick(0.75, "sgd") }));
         Assert.That(scale.Place("sgd"), Is.EqualTo(0.75));
+    }
+
+    [TestCase(1_000_000.0, 1_000_100.0, "1e6 1.0001e6")]
+    [TestCase(0.0010001, 0.0010002, "0.0010001 0.0010002")]
+    [TestCase(0.001, 0.002, "0.001 0.002")]
+    public void Scale_OfNumbersThatWouldLookAlike_TellsThemApart(double first, double second, string labels)
+    {
+        foreach (var scale in new[] { ChartScale.OfWords([first, second]), ChartScale.OfValues([first, second]) })
+        {
+            Assert.That(scale.Place(first), Is.LessThan(scale.Place(second)));
+            Assert.That(string.Join(' ', scale.Ticks.Select(tick => tick.Label)), Is.EqualTo(labels));
+        }
+    }
+
+    [Test]
+    public void Chart_OfLongLabelsThatBeginAlike_ShowsTheirEnds()
+    {
+        var chart = ReportCharts.HeatMap("learningRate", "layers", [new(0.00100001, 1.0, 0.5), new(0.00100002, 1.0, 0.7)]);
+
+        Assert.That(chart.Text, Does.Contain(">…00100001<").And.Contain(">…00100002<"));
     }
 
     [TestCase(0.9, 0.99, "88% 90% 92% 94% 96% 98% 100%")]
@@ -102,6 +123,24 @@ public sealed class ReportPartsTests
             "curl -s 'http://host/api/models/00000000-0000-0000-0000-000000000000/experiments' \\\n  -H \"Authorization: Bearer $API_KEY\" \\\n" +
             "  -H 'Content-Type: application/json' -d '{\n    \"name\": \"it\\u0027s Größe\",\n    \"space\": {\"steps\":[1]}\n  }'"));
     }
+
+    [TestCase("lr 0.001, layers 2, steps 200", false)]
+    [TestCase("lr 0.001, layers 2, steps 200, batchSize 32, seed 0", false)]
+    [TestCase("lr 0.001, layers 2, steps 2000", true)]
+    [TestCase("lr 0.001, layers 2, steps 200, batchSize 64", true)]
+    [TestCase("lr 0.001, layers 2, steps 200, the one to show", true)]
+    [TestCase("lr 0.001, layers 2, steps 200 again", true)]
+    [TestCase("", true)]
+    public void IsOwn_OfAName_IsWhetherItSaysMoreThanTheParameters(string name, bool expected) =>
+        Assert.That(ExperimentNames.IsOwn(name, new() { LearningRate = 0.001, Layers = 2, Steps = 200, BatchSize = 32 }), Is.EqualTo(expected));
+
+    [TestCase("https", "10.0.0.5:8080", "https://10.0.0.5:8080")]
+    [TestCase("http", "[::1]:8080", "http://[::1]:8080")]
+    [TestCase("http", "x';rm$IFS-r:80", "http://HOST")]
+    [TestCase("http", "host\n", "http://HOST")]
+    [TestCase("x'", "", "http://HOST")]
+    public void Service_OfAHostThatIsNoName_IsLeftToBeFilledIn(string scheme, string host, string expected) =>
+        Assert.That(ReportCommandLines.Service(scheme, host), Is.EqualTo(expected));
 
     [TestCase("Grid: 3 learningRate, 3 layers", "study-grid-3-learningrate-3-layers")]
     [TestCase("../../etc/passwd\r\n\"", "study-etc-passwd")]

@@ -41,6 +41,25 @@ public sealed partial class StudyReportTests : ApiFixture
     }
 
     [Test]
+    public async Task Report_OfTrainingsThatWereStoppedEarly_SaysAtWhichStep()
+    {
+        var (_, study, experiments) = await GenerateAsync("""{"space": {"learningRate": [0.0010001, 0.0010002], "steps": [2000, 3000]}, "fixed": {"layers": 1}}""");
+        await Database.CompleteAsync(experiments[0], 0.9);
+        await Database.CompleteAsync(experiments[1], 0.8);
+        await Database.ExecuteAsync("UPDATE experiments SET stopped_early = true, ended_at_step = 1200 WHERE id = $1", experiments[0]);
+
+        var html = await HtmlAsync(study);
+        var data = await JsonAsync(await Client.GetAsync($"/api/studies/{study}/report?format=json"));
+
+        Assert.That(Regex.Count(html, "stopped early at 1,200"), Is.EqualTo(2), "of the best, and in its row");
+        Assert.That(html, Does.Contain(">0.0010001<").And.Contain(">0.0010002<"));
+        Assert.That(data.GetProperty("best").GetProperty("step").GetInt32(), Is.EqualTo(1200));
+        Assert.That(
+            data.GetProperty("experiments").EnumerateArray().Take(3).Select(experiment => (experiment.GetProperty("stoppedEarly").GetBoolean(), $"{experiment.GetProperty("step")}")),
+            Is.EqualTo(new[] { (true, "1200"), (false, "3000"), (false, "") }));
+    }
+
+    [Test]
     public async Task Report_OfAnUnfinishedStudy_SaysHowFarItIs()
     {
         var (_, study, experiments) = await GenerateAsync("""{"space": {"steps": [10, 20]}, "fixed": {"learningRate": 0.01, "layers": 1}}""");

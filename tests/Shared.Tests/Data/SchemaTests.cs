@@ -59,6 +59,8 @@ public sealed class SchemaTests
         Assert.That(JsonElement.DeepEquals(after.Parameters, now.Parameters), $"{after.Parameters}");
         Assert.That(after.Parameters.GetProperty("patience").GetInt32(), Is.EqualTo(3), "what was given stays");
         Assert.That(after.ChangedAt, Is.EqualTo(now.ChangedAt), "nobody is told");
+        await db.Experiments.ExecuteUpdateAsync(set => set.SetProperty(experiment => experiment.Name, "another"));
+        Assert.That((await db.Experiments.AsNoTracking().SingleAsync()).ChangedAt, Is.GreaterThan(now.ChangedAt), "but of what comes after");
     }
 
     [Test]

@@ -54,6 +54,39 @@ public sealed class ParameterImportanceTests
     }
 
     [Test]
+    public void Measure_GridWhoseMeansAreEqual_SaysSo()
+    {
+        ParameterColumn[] columns = [new("p0", [1, 1, 2, 2])];
+
+        Assert.That(ParameterImportance.Measure(columns, [0.9, 0.8, 0.9, 0.8], out var reason), Is.Null);
+        Assert.That(reason, Does.StartWith("The combinations' means are equal"));
+    }
+
+    [Test]
+    public void Measure_ManyParameters_MeasuresPairsOfTheMostImportant()
+    {
+        var rows = Sample(2000, 22);
+        var values = rows.Select(row => row[3] + (2 * row[20]) + (row[3] * row[20])).ToArray();
+        var before = Environment.CpuUsage.TotalTime;
+
+        var result = Measure(rows, values);
+
+        TestContext.Out.WriteLine($"{(Environment.CpuUsage.TotalTime - before).TotalMilliseconds:F0} ms of the processor");
+        Assert.That(result.Parameters, Has.Count.EqualTo(22));
+        Assert.That(result.Pairs, Has.Count.EqualTo(ParameterImportance.MaxPaired * (ParameterImportance.MaxPaired - 1) / 2));
+        Assert.That((result.Pairs[0].First, result.Pairs[0].Second), Is.EqualTo(("p3", "p20")));
+    }
+
+    [Test]
+    public void Measure_Cancelled_Stops()
+    {
+        var rows = Sample(100, 2);
+        ParameterColumn[] columns = [new("p0", [.. rows.Select(row => row[0])])];
+
+        Assert.Throws<OperationCanceledException>(() => ParameterImportance.Measure(columns, [.. rows.Select(row => row[1])], out _, new(canceled: true)));
+    }
+
+    [Test]
     public void Measure_RandomSample_FindsTheSharesOfTheFunction()
     {
         // Variances: 16/12 of the first, 4/12 of the second, 4/12 each of the next two and 16/144 of them together; 0 of the last.

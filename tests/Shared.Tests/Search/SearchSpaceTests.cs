@@ -49,6 +49,7 @@ public sealed class SearchSpaceTests
     [TestCase("""{"decayEvery": [5], "schedule": ["constant"]}""", "space.decayEvery")]
     [TestCase("""{"patienceMetric": ["accuracy"]}""", "space.patienceMetric")]
     [TestCase("""{"filters": [8], "architecture": ["resnet18"]}""", "space.filters")]
+    [TestCase("""{"layers": [1, 2], "architecture": ["resnet18", "resnet50"]}""", "space.layers")]
     [TestCase("""{"schedule": ["cosine"]}""", "space.schedule[0]")]
     [TestCase("""{"warmUpSteps": [-1]}""", "space.warmUpSteps[0]")]
     [TestCase("""{"augmentShift": [0.6]}""", "space.augmentShift[0]")]
@@ -143,6 +144,17 @@ public sealed class SearchSpaceTests
         var residual = Read("""{"architecture": ["resnet18", "resnet50"]}""", """{"learningRate": 0.1, "steps": 10}""", out var errors);
         Assert.That(errors, Is.Empty);
         Assert.That(GridSampler.Sample(residual!, 100, out _).Select(parameters => parameters.Layers), Is.EqualTo(new[] { 1, 1 }));
+    }
+
+    [TestCase("""{"architecture": "resnet18"}""", "learningRate steps architecture")]
+    [TestCase("""{"architecture": "resnet18", "layers": 1}""", "learningRate steps architecture layers", Description = "as its experiments have it")]
+    [TestCase("""{"architecture": "cnn"}""", "learningRate layers steps architecture")]
+    public void Default_BesideAFixedArchitecture_HasLayersWhereItHasThem(string given, string names)
+    {
+        var space = SearchSpace.Read(null, JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(given)!, out var errors);
+
+        Assert.That(errors, Is.Empty);
+        Assert.That(string.Join(' ', space!.Dimensions.Select(dimension => dimension.Name)), Is.EqualTo(names));
     }
 
     [Test]

@@ -100,6 +100,15 @@ public sealed class CheckpointTests
         Assert.That(further.Results[0].Reproducible, Is.False);
     }
 
+    [TestCase(50, true)]
+    [TestCase(20, false)]
+    public void Checkpoint_OfPointsAnotherDistanceApart_GoesOnButIsNotReproducible(int evaluateEvery, bool expected)
+    {
+        var resumed = Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [20], _checkpoint, evaluateEvery: evaluateEvery);
+
+        Assert.That(resumed.Results[0].Reproducible, Is.EqualTo(expected));
+    }
+
     private static TrajectoryParameters ChangingAt(int step) => DigitData.Small with { LearningRateChanges = [new(step, 0.0001)] };
 
     private RecordingHost Resume() => Runs.Train(DigitData.Small, _dataSet, _digits.NewFolder(), [20], _checkpoint);

@@ -1,5 +1,6 @@
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Training.Loop;
+using MlExperiments.Training.Models;
 using MlExperiments.Training.Tests.Support;
 
 namespace MlExperiments.Training.Tests.Loop;
@@ -61,6 +62,10 @@ public sealed class PatienceTests
             Is.EqualTo(new[] { (100, false, (int?)null, false), (4000, true, end, false), (9000, true, end, false) }));
         Assert.That(Train([9000]).Results, Is.EqualTo(new[] { run.Results[2] }));
         Assert.That(Train([end]).Results.Single(), Is.EqualTo(run.Results[1] with { Step = end, StoppedEarly = false, EndedAtStep = null }));
+
+        Assert.That(
+            run.Of<MilestoneEvent>().Select(result => WeightsFile.ReadInfo(result.Weights)).Select(info => (info.Step, info.EndedAtStep)),
+            Is.EqualTo(new[] { (100, (int?)null), (4000, end), (9000, end) }));
 
         // Going on from where it ended.
         var longer = Train([9999], run.Of<CheckpointEvent>().Last().Path);

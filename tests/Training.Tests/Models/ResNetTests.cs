@@ -19,6 +19,11 @@ public sealed class ResNetTests
     [TearDown]
     public void RemoveFolder() => _files.Dispose();
 
+    [Test]
+    public void Layout_WithAHugeLastLayer_IsRefused() => Assert.That(
+        () => Network.LayoutOf(Parameters with { Architecture = "resnet50" }, new(64, 64, 3), 1_000_000),
+        Throws.TypeOf<InvalidDataException>().With.Message.Contains("at most 1,024 are accepted").And.Message.Contains("fewer classes"));
+
     [TestCase("resnet18", 11_689_512)]
     [TestCase("resnet34", 21_797_672)]
     [TestCase("resnet50", 25_557_032)]
