@@ -29,23 +29,47 @@ internal static class StepBenchmark
     {
         Console.WriteLine("Milliseconds a step, medians; the processor's time in brackets, which other programs' load moves less.");
         Console.WriteLine();
-        Console.WriteLine("| layers | ours | PyTorch | ratio | of its median round |");
-        Console.WriteLine("|---|---|---|---|---|");
+        Console.WriteLine("| layers | ours | PyTorch | ratio | of its median round | the core's peak | of it ours, PyTorch |");
+        Console.WriteLine("|---|---|---|---|---|---|---|");
         foreach (var count in layers)
         {
             using var ours = new Side(Environment.ProcessPath!, ["steps", $"{count}"], allocator: true);
             using var theirs = new Side(python, [Path.Combine(AppContext.BaseDirectory, "steps.py"), $"{count}"], sameAllocator);
             ours.Take(WarmUpSteps);
             theirs.Take(WarmUpSteps);
-            var turns = Enumerable.Range(0, rounds).Select(_ => (Ours: ours.Take(steps), Theirs: theirs.Take(steps))).ToList();
+            // The peak is measured between the rounds: a core is as fast as its neighbours let it be.
+            var turns = Enumerable.Range(0, rounds).Select(_ => (Ours: ours.Take(steps), Theirs: theirs.Take(steps), Peak: theirs.Peak())).ToList();
 
             var (a, b) = (turns.SelectMany(turn => turn.Ours).ToList(), turns.SelectMany(turn => turn.Theirs).ToList());
             var (wall, cpu) = (Median(a, time => time.Wall) / Median(b, time => time.Wall), Median(a, time => time.Cpu) / Median(b, time => time.Cpu));
+            var peak = Median(turns, turn => turn.Peak);
             var round = Median(turns, turn => Median(turn.Ours, time => time.Wall) / Median(turn.Theirs, time => time.Wall));
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {count} | {Describe(a)} | {Describe(b)} | {wall:F2} ({cpu:F2}) | {round:F2} |"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {count} | {Describe(a)} | {Describe(b)} | {wall:F2} ({cpu:F2}) | {round:F2} | {peak:F0} GFLOP/s | {Share(a):P0}, {Share(b):P0} |"));
+
+            double Share(List<Time> times) => GigaFlop(count) / (Median(times, time => time.Cpu) / 1000) / peak;
         }
 
         return 0;
+    }
+
+    /// <summary>
+    /// What a step of 64 images has to compute, by direct convolution: two operations a product, forward, for the weights' gradient, and for the inputs'
+    /// (which the first layer needs not). In 10^9 operations.
+    /// </summary>
+    private static double GigaFlop(int layers)
+    {
+        const int Batch = 64, Kernel = 9, Filters = 32, DenseUnits = 128, Classes = 10;
+        var (side, channels, sum) = (28, 1, 0.0);
+        for (var layer = 0; layer < layers; layer++)
+        {
+            var outputs = layer == 0 ? Filters : 2 * Filters;
+            sum += (layer == 0 ? 2.0 : 3.0) * side * side * Kernel * channels * outputs;
+            channels = outputs;
+            if (side > 3) side /= 2;
+        }
+
+        sum += 3.0 * ((side * side * channels * DenseUnits) + (DenseUnits * Classes));
+        return 2 * Batch * sum / 1e9;
     }
 
     private static string Describe(List<Time> times) =>
@@ -85,6 +109,14 @@ internal static class StepBenchmark
             _process.StandardInput.Flush();
             var line = _process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"{_process.StartInfo.FileName} ended early (see above).");
             return [.. line.Split(' ').Select(Parse)];
+        }
+
+        /// <summary>The core's GFLOP/s, where the side can measure it.</summary>
+        public double Peak()
+        {
+            _process.StandardInput.WriteLine("peak");
+            _process.StandardInput.Flush();
+            return double.Parse(_process.StandardOutput.ReadLine() ?? throw new InvalidOperationException("It ended early (see above)."), CultureInfo.InvariantCulture);
         }
 
         public void Dispose()

@@ -12,13 +12,15 @@ public sealed class TableTests : PageFixture
     private const int EventsPerSecond = 200;
     private const double MaxHeapMegabytes = 200;
 
-    /// <summary>From a change of the address to the first row that is another one, in milliseconds, as the page itself sees it.</summary>
+    /// <summary>From a click, or another filter, to the first row that is another one, in milliseconds, as the page itself sees it.</summary>
     private const string Measure = """
-        async (selector) => {
+        async ([selector, text]) => {
             const row = () => document.querySelector('tbody.rows tr')?.textContent ?? ''
             const before = row()
             const began = performance.now()
-            document.querySelector(selector).click()
+            const element = document.querySelector(selector)
+            if (text === null) element.click()
+            else { element.value = text; element.dispatchEvent(new Event('change')) }
             while (row() === before) await new Promise(requestAnimationFrame)
             return performance.now() - began
         }
@@ -44,6 +46,7 @@ public sealed class TableTests : PageFixture
 
         var byAccuracy = await MedianAsync("th:nth-child(8) button");
         var byRate = await MedianAsync("th:nth-child(5) button");
+        var filtered = await MedianAsync("input.filter", "layers = 2 and accuracy >= 0.5", "learningRate < 0.01 or layers = 4", "name ~ '77'", "accuracy > 0.9", "layers = 3");
         await Page.GotoAsync($"{path}?sort=accuracy&order=desc");
         await Assertions.Expect(Rows.First).ToContainTextAsync("99.00 %");
 
@@ -58,6 +61,14 @@ public sealed class TableTests : PageFixture
         }
 
         Assert.That(await Page.EvaluateAsync<int>("document.querySelectorAll('tbody.rows tr').length"), Is.LessThan(100), "rows in the document");
+        await Assertions.Expect(Rows.Nth(14).GetByRole(AriaRole.Link)).ToBeVisibleAsync();
+        var place = await Viewport.EvaluateAsync<int>("(element) => element.scrollTop");
+        await Page.WaitForFunctionAsync("history.state.tableTop === document.querySelector('.viewport').scrollTop");
+        await Rows.Nth(14).GetByRole(AriaRole.Link).ClickAsync();
+        await Page.WaitForURLAsync("**/experiments/*");
+        await Page.GoBackAsync();
+        await Rows.First.WaitForAsync();
+        await Page.WaitForFunctionAsync($"document.querySelector('.viewport').scrollTop === {place}");
         var jumping = Stopwatch.StartNew();
         await Viewport.EvaluateAsync("(element) => element.scrollTop = element.scrollHeight");
         await Rows.Filter(new() { HasText = "1.00 %" }).First.WaitForAsync();
@@ -66,11 +77,6 @@ public sealed class TableTests : PageFixture
 
         await Page.GotoAsync($"{path}?filter=accuracy>0.989995");
         await Assertions.Expect(Rows).ToHaveCountAsync(1);
-        var filtering = Stopwatch.StartNew();
-        await Page.GetByLabel("Filter experiments").FillAsync("layers = 2 and accuracy >= 0.5");
-        await Page.GetByLabel("Filter experiments").PressAsync("Enter");
-        await Assertions.Expect(Rows.Nth(1)).ToBeVisibleAsync();
-        var filtered = filtering.Elapsed;
 
         await Page.GotoAsync($"{path}?columns=number,name,status,priority");
         await Rows.First.WaitForAsync();
@@ -81,13 +87,12 @@ public sealed class TableTests : PageFixture
         var heap = await HeapMegabytesAsync();
         TestContext.Out.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"100,000 experiments: first rows {opened.TotalMilliseconds:0} ms, sorted by accuracy {byAccuracy:0} ms, by learning rate {byRate:0} ms, filtered {filtered.TotalMilliseconds:0} ms, " +
+            $"100,000 experiments: first rows {opened.TotalMilliseconds:0} ms, sorted by accuracy {byAccuracy:0} ms, by learning rate {byRate:0} ms, filtered {filtered:0} ms, " +
             $"jump to the end {jumped.TotalMilliseconds:0} ms, {blank} blank rows in 60 turns of the wheel; heap after {live.TotalSeconds:0} s of {EventsPerSecond} events/s: {heap:0.0} MB"));
         Assert.That(heap, Is.LessThan(MaxHeapMegabytes));
         Assert.That(blank, Is.LessThan(60), "rows that were not there yet, of some 1,500");
         Assert.That(opened, Is.LessThan(TimeSpan.FromSeconds(5)));
-        Assert.That(Math.Max(byAccuracy, byRate), Is.LessThan(2_000));
-        Assert.That(filtered, Is.LessThan(TimeSpan.FromSeconds(2)));
+        Assert.That(new[] { byAccuracy, byRate, filtered }.Max(), Is.LessThan(2_000));
     }
 
     [Test]
@@ -157,12 +162,12 @@ public sealed class TableTests : PageFixture
         await Page.GetByRole(AriaRole.Option, new() { Name = option, Exact = true }).ClickAsync();
     }
 
-    /// <summary>There and back: from one end of the order to the other.</summary>
-    private async Task<double> MedianAsync(string button)
+    /// <summary>Of five clicks, there and back from one end of the order to the other, or of these filters.</summary>
+    private async Task<double> MedianAsync(string element, params string?[] texts)
     {
         List<double> times = [];
-        for (var turn = 0; turn < 5; turn++)
-            times.Add(await Page.EvaluateAsync<double>(Measure, button));
+        foreach (var text in texts.Length > 0 ? texts : new string?[5])
+            times.Add(await Page.EvaluateAsync<double>(Measure, new[] { element, text }));
         return times.Order().ElementAt(times.Count / 2);
     }
 

@@ -48,7 +48,7 @@ const specs: Record<ColumnName, Spec> = {
   loss: { width: 90, text: (row) => number(row.loss) },
   meanSquaredError: { width: 150, text: (row) => number(row.meanSquaredError) },
   durationSeconds: { title: 'Time', width: 96, text: (row) => duration(row.durationSeconds) },
-  savedSeconds: { title: 'Of it shared', text: (row) => duration(row.savedSeconds) },
+  savedSeconds: { title: 'Time shared', text: (row) => duration(row.savedSeconds) },
   epoch: { width: 80, text: (row) => row.epoch.toFixed(1), sort: null },
   progress: { ...words, width: 330, text: () => '', sort: null },
   batchSize: tried('batchSize'),
