@@ -89,17 +89,14 @@ internal sealed class ExperimentOrder
             experiments = experiments.Where(Expression.Lambda<Func<Experiment, bool>>(beyond, experiment));
         }
 
-        IOrderedQueryable<Experiment> sorted;
-        if (isNull is null)
+        // PostgreSQL has nulls last where it ascends, and first where it descends: numbers descend as their negatives ascend, which an index can serve.
+        var sorted = (_descending, isNull) switch
         {
-            sorted = _descending ? experiments.OrderByDescending(key) : experiments.OrderBy(key);
-        }
-        else
-        {
-            var nullsLast = experiments.OrderBy(Expression.Lambda<Func<Experiment, bool>>(isNull, experiment));
-            sorted = _descending ? nullsLast.ThenByDescending(key) : nullsLast.ThenBy(key);
-        }
-
+            (false, _) => experiments.OrderBy(key),
+            (true, null) => experiments.OrderByDescending(key),
+            (true, _) when typeof(TKey) == typeof(double?) => experiments.OrderBy(Expression.Lambda<Func<Experiment, TKey>>(Expression.Negate(key.Body), experiment)),
+            _ => experiments.OrderBy(Expression.Lambda<Func<Experiment, bool>>(isNull, experiment)).ThenByDescending(key),
+        };
         return _acrossModels ? sorted.ThenBy(candidate => candidate.Id) : sorted.ThenBy(candidate => candidate.Number);
     }
 

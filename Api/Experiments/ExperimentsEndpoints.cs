@@ -112,7 +112,7 @@ internal static class ExperimentsEndpoints
         var scored = await db.Experiments.AsNoTracking()
             .Where(experiment => experiment.ModelId == id && experiment.Status == ExperimentStatus.Completed
                 && experiment.Trajectory!.DataSetVersionId == version.Id)
-            .OrderByDescending(experiment => experiment.Accuracy).ThenBy(experiment => experiment.TotalSteps).ThenBy(experiment => experiment.Number)
+            .OrderBy(experiment => -experiment.Accuracy).ThenBy(experiment => experiment.TotalSteps).ThenBy(experiment => experiment.Number)
             .Take(MaxBest)
             .Select(experiment => new { experiment.Id, experiment.Parameters, experiment.Accuracy })
             .ToListAsync(cancellationToken);

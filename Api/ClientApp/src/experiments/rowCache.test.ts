@@ -22,7 +22,7 @@ describe('RowCache', () => {
     const list = listOf(100_000)
     const cache = cacheOf(list)
     cache.look(50_010, 50_040, 100_000)
-    await vi.waitFor(() => expect(list.asked).toHaveLength(5))
+    await vi.waitFor(() => expect(list.asked).toEqual([50_000, 50_100, 49_800]))
     expect(cache.at(50_010)?.place).toBe(50_010)
     expect(cache.at(50_299)?.place).toBe(50_299)
     expect(cache.at(10)).toBeUndefined()
@@ -84,6 +84,24 @@ describe('RowCache', () => {
     await reloading
     expect(cache.at(99_950)?.place).toBe(99_950)
     expect(cache.at(10)?.place).toBe(10)
+  })
+
+  it('lets go of neighbours that another question makes needless', async () => {
+    const signals: AbortSignal[] = []
+    const cache = new RowCache<Row>(
+      (_, __, signal) => {
+        signals.push(signal)
+        return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
+      },
+      () => {},
+      (error) => { throw error },
+    )
+    cache.look(500, 530, 1_000)
+    const reloading = cache.reload(false)
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, false])
+    void cache.reload(true)
+    await reloading
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, true, false])
   })
 
   it('shows old neighbours until they are looked at, then reads them again', async () => {

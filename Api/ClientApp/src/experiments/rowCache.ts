@@ -1,5 +1,5 @@
-/** Some rows of the list, from a place on. */
-export type ReadRows<T> = (offset: number, limit: number) => Promise<readonly T[]>
+/** Some rows of the list, from a place on; the signal says that nobody wants them any more. */
+export type ReadRows<T> = (offset: number, limit: number, signal: AbortSignal) => Promise<readonly T[]>
 
 interface Page<T> {
   rows: readonly T[]
@@ -24,15 +24,14 @@ const MostSeen = 20_000
  */
 export class RowCache<T extends { id: string; status: string }> {
   #pages = new Map<number, Page<T>>()
-  #reading = new Set<number>()
+  /** Pages that are being read, and by which request. */
+  #reading = new Map<number, AbortController>()
+  #request = new AbortController()
   #generation = 0
   #first = 0
   #last = 0
   #total = 0
   #seen = new Map<string, string>()
-
-  /** How long the latest complete reading took, in milliseconds. */
-  took = 0
 
   constructor(
     private readonly read: ReadRows<T>,
@@ -67,18 +66,19 @@ export class RowCache<T extends { id: string; status: string }> {
    */
   async reload(isOther: boolean): Promise<void> {
     const generation = ++this.#generation
+    // Neighbours of what is not asked for any more would only keep the service from what is.
+    for (const request of this.#reading.values()) request.abort()
     this.#reading.clear()
+    this.#request.abort()
+    this.#request = new AbortController()
     if (isOther) this.#first = this.#last = 0
     const first = this.#first
     const pages = Math.min(this.#last - first + 1, MostRows / PageSize)
-    const began = performance.now()
     try {
-      const rows = await this.read(first * PageSize, pages * PageSize)
+      const rows = await this.read(first * PageSize, pages * PageSize, this.#request.signal)
       if (generation !== this.#generation) return
       if (isOther) for (const [page, old] of this.#pages) if (old.generation < generation) this.#pages.delete(page)
-      for (let page = 0; page < pages; page++) this.#pages.set(first + page, { rows: rows.slice(page * PageSize, (page + 1) * PageSize), generation })
-      this.#note(rows)
-      this.took = performance.now() - began
+      this.#put(first, pages, rows)
       this.changed()
       this.#fill()
     } catch (error) {
@@ -95,31 +95,45 @@ export class RowCache<T extends { id: string; status: string }> {
     return hasMoved
   }
 
-  /** Reads what is missing around what is looked at, and what is old in it. */
+  /** Reads what is missing around what is looked at, and what is old in it: neighbours in one request, which costs the service one sorting. */
   #fill(): void {
-    const end = Math.ceil(this.#total / PageSize)
-    const wanted: number[] = []
-    for (let page = this.#first; page <= this.#last; page++) if (this.#pages.get(page)?.generation !== this.#generation) wanted.push(page)
-    for (let distance = 1; distance <= Ahead; distance++) for (const page of [this.#last + distance, this.#first - distance]) if (!this.#pages.has(page)) wanted.push(page)
-    for (const page of wanted) if (this.#reading.size < AtOnce && page >= 0 && page < end && !this.#reading.has(page)) void this.#add(page)
+    const isOld = (page: number): boolean => this.#pages.get(page)?.generation !== this.#generation
+    const isMissing = (page: number): boolean => !this.#pages.has(page)
+    this.#addRange(this.#first, this.#last, isOld)
+    this.#addRange(this.#last + 1, this.#last + Ahead, isMissing)
+    this.#addRange(this.#first - Ahead, this.#first - 1, isMissing)
   }
 
-  async #add(page: number): Promise<void> {
+  #addRange(from: number, to: number, isWanted: (page: number) => boolean): void {
+    const pages: number[] = []
+    for (let page = Math.max(0, from); page <= to && page * PageSize < this.#total; page++) if (isWanted(page) && !this.#reading.has(page)) pages.push(page)
+    const [first, last] = [pages.at(0), pages.at(-1)]
+    if (first === undefined || last === undefined || new Set(this.#reading.values()).size >= AtOnce) return
+    void this.#add(first, Math.min(last - first + 1, MostRows / PageSize))
+  }
+
+  async #add(first: number, count: number): Promise<void> {
     const generation = this.#generation
-    this.#reading.add(page)
+    const request = new AbortController()
+    for (let page = first; page < first + count; page++) this.#reading.set(page, request)
     try {
-      const rows = await this.read(page * PageSize, PageSize)
+      const rows = await this.read(first * PageSize, count * PageSize, request.signal)
       if (generation !== this.#generation) return
-      this.#pages.set(page, { rows, generation })
-      this.#note(rows)
-      this.#reading.delete(page)
+      this.#put(first, count, rows)
+      for (let page = first; page < first + count; page++) this.#reading.delete(page)
       this.changed()
       this.#fill()
     } catch (error) {
       if (generation !== this.#generation) return
-      this.#reading.delete(page)
+      for (let page = first; page < first + count; page++) this.#reading.delete(page)
       this.failed(error)
     }
+  }
+
+  #put(first: number, count: number, rows: readonly T[]): void {
+    for (let page = 0; page < count; page++)
+      this.#pages.set(first + page, { rows: rows.slice(page * PageSize, (page + 1) * PageSize), generation: this.#generation })
+    this.#note(rows)
   }
 
   /** An experiment that nobody has seen in this status may be new in the list. */
