@@ -39,7 +39,7 @@ public sealed partial class AnalyseTests : PageFixture
         await Page.GetByLabel("layers from").SelectOptionAsync("2");
         await ExpectAsync("6 of 12 experiments chosen");
         await Assertions.Expect(Points).ToHaveCountAsync(6);
-        await Page.WaitForURLAsync("**brush=layers:2..2**");
+        await ExpectAddressAsync("brush=layers:2..2");
         await Page.ReloadAsync();
         await ExpectAsync("6 of 12 experiments chosen");
         await Button("Lift the limit").ClickAsync();
@@ -52,7 +52,7 @@ public sealed partial class AnalyseTests : PageFixture
         await Page.Mouse.DownAsync();
         await Page.Mouse.MoveAsync(axis, plot.Y + 35, new() { Steps = 10 });
         await Page.Mouse.UpAsync();
-        await Page.WaitForURLAsync("**brush=accuracy**");
+        await ExpectAddressAsync("brush=accuracy");
         var words = await Page.GetByText(Chosen()).InnerTextAsync();
         var count = int.Parse(Chosen().Match(words).Groups[1].Value, CultureInfo.InvariantCulture);
         Assert.That(count, Is.InRange(1, Experiments - 1));
@@ -70,7 +70,7 @@ public sealed partial class AnalyseTests : PageFixture
         await Assertions.Expect(Page.Locator(".heat td.cell")).ToHaveCountAsync(6);
         await Assertions.Expect(Page.Locator(".heat td.best").First).ToContainTextAsync("the best");
         await Page.GetByLabel("Each cell has the").SelectOptionAsync("mean");
-        await Page.WaitForURLAsync("**cell=mean**");
+        await ExpectAddressAsync("cell=mean");
         await Assertions.Expect(Page.Locator(".slice canvas")).ToHaveCountAsync(3);
 
         await Assertions.Expect(Curves).ToHaveCountAsync(5);
@@ -80,7 +80,7 @@ public sealed partial class AnalyseTests : PageFixture
         await Page.GetByLabel("Curves over").SelectOptionAsync("time");
         await Page.GetByLabel("smoothing").FillAsync("0.6");
         await Page.GetByLabel("logarithmic").CheckAsync();
-        await Page.WaitForURLAsync("**log=1**");
+        await ExpectAddressAsync("log=1");
         await Page.ReloadAsync();
         await Assertions.Expect(Curves).ToHaveCountAsync(6);
         await Assertions.Expect(Page.GetByLabel("Curves of")).ToHaveValueAsync("loss");

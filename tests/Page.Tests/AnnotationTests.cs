@@ -40,7 +40,7 @@ public sealed class AnnotationTests : PageFixture
         var (model, _) = await TrainedAsync("Studied twice");
         await Page.GotoAsync($"/models/{model}");
         await Button("short").ClickAsync();
-        await Page.WaitForURLAsync("**study=*");
+        await ExpectAddressAsync("study=");
         await Assertions.Expect(Page.Locator("tbody.rows tr")).ToHaveCountAsync(2);
         await Assertions.Expect(Link("Report of short")).ToHaveAttributeAsync("href", new System.Text.RegularExpressions.Regex("/api/studies/.*/report"));
         await Screenshots.TakeAllAsync(Page, "model-studies");

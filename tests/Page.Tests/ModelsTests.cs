@@ -13,7 +13,7 @@ public sealed class ModelsTests : PageFixture
         await ExpectAsync("A model has a name.");
         await Page.GetByLabel("Name", new() { Exact = true }).FillAsync("Letters");
         await Button("Create").ClickAsync();
-        await Page.WaitForURLAsync("**/models/*-*");
+        await ExpectAddressAsync("/models/");
         Assert.That(await Page.TitleAsync(), Does.Contain("ML Experiments"));
 
         await Link("Models").ClickAsync();

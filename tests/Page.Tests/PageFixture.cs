@@ -66,6 +66,9 @@ public abstract partial class PageFixture
 
     protected Task ExpectAsync(string text) => Assertions.Expect(Page.GetByText(text, new() { Exact = true }).First).ToBeVisibleAsync();
 
+    /// <summary>Looks again and again: waiting for the navigation itself can miss one that is over at once.</summary>
+    protected Task ExpectAddressAsync(string part) => Assertions.Expect(Page).ToHaveURLAsync(new Regex(Regex.Escape(part)), new() { Timeout = 20_000 });
+
     /// <summary>The id that the address names.</summary>
     protected string IdOfAddress() => Id().Match(Page.Url).Value;
 

@@ -79,7 +79,7 @@ public sealed class TableTests : PageFixture
         await Eventually.IsTrueAsync(
             "the place to be kept", TimeSpan.FromSeconds(10), () => Page.EvaluateAsync<bool>("history.state.tableTop === document.querySelector('.viewport').scrollTop"));
         await Rows.Nth(14).GetByRole(AriaRole.Link).ClickAsync();
-        await Page.WaitForURLAsync("**/experiments/*");
+        await ExpectAddressAsync("/experiments/");
         await Page.GoBackAsync();
         await Rows.First.WaitForAsync();
         await Eventually.IsTrueAsync("the table to be there again", TimeSpan.FromSeconds(10), async () => await Viewport.EvaluateAsync<int>("(element) => element.scrollTop") == place);

@@ -45,7 +45,7 @@ public sealed class TourTests : PageFixture
 
         await Stack.PostAsync($"/api/models/{model}/experiments", new { space = new { learningRate = new[] { 0.001, 0.003 }, layers = new[] { 1 }, steps = new[] { 60 } } });
         await Page.GetByRole(AriaRole.Button, new() { Name = "Accuracy" }).ClickAsync();
-        await Page.WaitForURLAsync("**sort=accuracy&order=desc");
+        await ExpectAddressAsync("sort=accuracy&order=desc");
         await Assertions.Expect(Rows.First).ToContainTextAsync("completed", new() { Timeout = 60_000 });
         await Assertions.Expect(Rows.Nth(1)).ToContainTextAsync("completed", new() { Timeout = 60_000 });
         await Page.GetByText("Copy as JSON").WaitForAsync();
@@ -69,7 +69,7 @@ public sealed class TourTests : PageFixture
         await Rows.Nth(0).GetByRole(AriaRole.Checkbox).CheckAsync();
         await Rows.Nth(1).GetByRole(AriaRole.Checkbox).CheckAsync();
         await Button("Compare").ClickAsync();
-        await Page.WaitForURLAsync("**/compare?experiments=*");
+        await ExpectAddressAsync("/compare?experiments=");
         await Page.GetByRole(AriaRole.Link, new() { Name = "lr 0.003, layers 1, steps 60" }).First.WaitForAsync();
     }
 

@@ -26,7 +26,6 @@ export class RowCache<T extends { id: string; status: string }> {
   #pages = new Map<number, Page<T>>()
   /** Pages that are being read, and by which request. */
   #reading = new Map<number, AbortController>()
-  #request = new AbortController()
   #generation = 0
   #first = 0
   #last = 0
@@ -65,25 +64,12 @@ export class RowCache<T extends { id: string; status: string }> {
    * @param isOther The order or the filter is another one: no row of before has a place here.
    */
   async reload(isOther: boolean): Promise<void> {
-    const generation = ++this.#generation
-    // Neighbours of what is not asked for any more would only keep the service from what is.
+    this.#generation++
+    // What is not asked for any more would only keep the service from what is.
     for (const request of this.#reading.values()) request.abort()
     this.#reading.clear()
-    this.#request.abort()
-    this.#request = new AbortController()
     if (isOther) this.#first = this.#last = 0
-    const first = this.#first
-    const pages = Math.min(this.#last - first + 1, MostRows / PageSize)
-    try {
-      const rows = await this.read(first * PageSize, pages * PageSize, this.#request.signal)
-      if (generation !== this.#generation) return
-      if (isOther) for (const [page, old] of this.#pages) if (old.generation < generation) this.#pages.delete(page)
-      this.#put(first, pages, rows)
-      this.changed()
-      this.#fill()
-    } catch (error) {
-      if (generation === this.#generation) this.failed(error)
-    }
+    await this.#add(this.#first, Math.min(this.#last - this.#first + 1, MostRows / PageSize), isOther)
   }
 
   /** Puts news in the places of what they replace. Says whether one of them may belong elsewhere now. */
@@ -95,13 +81,12 @@ export class RowCache<T extends { id: string; status: string }> {
     return hasMoved
   }
 
-  /** Reads what is missing around what is looked at, and what is old in it: neighbours in one request, which costs the service one sorting. */
+  /** Reads what is old in what is looked at, then what is missing around it: neighbours in one request, which costs the service one sorting. */
   #fill(): void {
-    const isOld = (page: number): boolean => this.#pages.get(page)?.generation !== this.#generation
-    const isMissing = (page: number): boolean => !this.#pages.has(page)
-    this.#addRange(this.#first, this.#last, isOld)
-    this.#addRange(this.#last + 1, this.#last + Ahead, isMissing)
-    this.#addRange(this.#first - Ahead, this.#first - 1, isMissing)
+    this.#addRange(this.#first, this.#last, (page) => this.#pages.get(page)?.generation !== this.#generation)
+    for (let page = this.#first; page <= this.#last; page++) if (this.#reading.has(page)) return
+    this.#addRange(this.#last + 1, this.#last + Ahead, (page) => !this.#pages.has(page))
+    this.#addRange(this.#first - Ahead, this.#first - 1, (page) => !this.#pages.has(page))
   }
 
   #addRange(from: number, to: number, isWanted: (page: number) => boolean): void {
@@ -112,28 +97,29 @@ export class RowCache<T extends { id: string; status: string }> {
     void this.#add(first, Math.min(last - first + 1, MostRows / PageSize))
   }
 
-  async #add(first: number, count: number): Promise<void> {
+  /** @param isOther None of the rows that were read before has a place among these. */
+  async #add(first: number, count: number, isOther = false): Promise<void> {
     const generation = this.#generation
     const request = new AbortController()
     for (let page = first; page < first + count; page++) this.#reading.set(page, request)
     try {
       const rows = await this.read(first * PageSize, count * PageSize, request.signal)
       if (generation !== this.#generation) return
-      this.#put(first, count, rows)
-      for (let page = first; page < first + count; page++) this.#reading.delete(page)
+      if (isOther) for (const [page, old] of this.#pages) if (old.generation < generation) this.#pages.delete(page)
+      for (let page = 0; page < count; page++) this.#pages.set(first + page, { rows: rows.slice(page * PageSize, (page + 1) * PageSize), generation })
+      this.#note(rows)
+      this.#ended(first, count)
       this.changed()
       this.#fill()
     } catch (error) {
       if (generation !== this.#generation) return
-      for (let page = first; page < first + count; page++) this.#reading.delete(page)
+      this.#ended(first, count)
       this.failed(error)
     }
   }
 
-  #put(first: number, count: number, rows: readonly T[]): void {
-    for (let page = 0; page < count; page++)
-      this.#pages.set(first + page, { rows: rows.slice(page * PageSize, (page + 1) * PageSize), generation: this.#generation })
-    this.#note(rows)
+  #ended(first: number, count: number): void {
+    for (let page = first; page < first + count; page++) this.#reading.delete(page)
   }
 
   /** An experiment that nobody has seen in this status may be new in the list. */
