@@ -18,6 +18,12 @@ internal sealed class Cnn : Network
     private readonly TrajectoryParameters _parameters;
     private readonly IReadOnlyList<bool> _pooled;
 
+    // Null where the composition of libtorch's calls serves better, or alone.
+    private readonly FirstBlock? _first;
+
+    // Of the latest pass of training: the images, and what the first block made of them.
+    private (Tensor Images, Tensor Maps)? _pass;
+
     /// <inheritdoc cref="Network(NetworkLayout, ImageShape, int, int)"/>
     /// <exception cref="InvalidDataException">It would be too large.</exception>
     public Cnn(TrajectoryParameters parameters, ImageShape shape, int classes)
@@ -26,8 +32,11 @@ internal sealed class Cnn : Network
     }
 
     private Cnn(TrajectoryParameters parameters, ImageShape shape, int classes, (NetworkLayout Layout, IReadOnlyList<bool> Pooled) made)
-        : base(made.Layout, shape, classes, parameters.Seed) =>
+        : base(made.Layout, shape, classes, parameters.Seed)
+    {
         (_parameters, _pooled) = (parameters, made.Pooled);
+        if (_pooled[0] && FirstBlock.Serves(parameters.KernelSize, parameters.Filters)) _first = new(shape, parameters.Filters);
+    }
 
     /// <inheritdoc/>
     public override Tensor Forward(Tensor images, long? trainingSeed)
@@ -36,9 +45,10 @@ internal sealed class Cnn : Network
         var views = CutParts();
         var next = 0;
 
-        var x = Scale(images);
+        var x = _first is null ? Scale(images) : FirstMaps(images, trainingSeed is not null).permute(0, 3, 1, 2);
         var padding = _parameters.KernelSize / 2;
-        foreach (var pool in _pooled)
+        if (_first is not null) next += 2;
+        foreach (var pool in _first is null ? _pooled : _pooled.Skip(1))
         {
             x = functional.conv2d(x, views[next++].permute(0, 3, 1, 2), views[next++], [1, 1], [padding, padding]);
             if (pool) x = functional.max_pool2d(x, [2, 2], [2, 2]);
@@ -55,6 +65,24 @@ internal sealed class Cnn : Network
 
         x = functional.linear(x, views[next++].reshape(Classes, -1), views[next]);
         return x.MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor GradientOf(Tensor loss)
+    {
+        if (_first is null || _pass is not { } pass) return base.GradientOf(loss);
+        var gradients = autograd.grad([loss], [Flat, pass.Maps]);
+        _first.Backward(pass.Images, gradients[1].contiguous(), gradients[0]);
+        _pass = null;
+        return gradients[0];
+    }
+
+    // A leaf of its own while training: the way back through it is the block's.
+    private Tensor FirstMaps(Tensor images, bool isTraining)
+    {
+        var maps = _first!.Forward(images, Flat.detach());
+        if (isTraining) _pass = (images, maps.requires_grad_(true).MoveToOuterDisposeScope());
+        return maps;
     }
 
     /// <summary>What the network consists of, without making it.</summary>
