@@ -47,15 +47,17 @@ internal sealed class Cnn : Network
 
         var x = _first is null ? Scale(images) : FirstMaps(images, trainingSeed is not null).permute(0, 3, 1, 2);
         var padding = _parameters.KernelSize / 2;
-        if (_first is not null) next += 2;
-        foreach (var pool in _first is null ? _pooled : _pooled.Skip(1))
+        for (var layer = 0; layer < _pooled.Count; layer++)
         {
-            x = functional.conv2d(x, views[next++].permute(0, 3, 1, 2), views[next++], [1, 1], [padding, padding]);
-            if (pool) x = functional.max_pool2d(x, [2, 2], [2, 2]);
+            var (weight, bias) = (views[next++], views[next++]);
+            if (layer == 0 && _first is not null) continue;
+            var type = layer == 0 ? ScalarType.Float32 : ConvolutionType(_parameters);
+            x = functional.conv2d(x.to_type(type), weight.to_type(type).permute(0, 3, 1, 2), bias.to_type(type), [1, 1], [padding, padding]);
+            if (_pooled[layer]) x = functional.max_pool2d(x, [2, 2], [2, 2]);
             x = x.relu();
         }
 
-        x = x.permute(0, 2, 3, 1).reshape(images.shape[0], -1);
+        x = x.to_type(ScalarType.Float32).permute(0, 2, 3, 1).reshape(images.shape[0], -1);
         x = functional.linear(x, views[next++].reshape(_parameters.DenseUnits, -1), views[next++]).relu();
         if (trainingSeed is { } seed && _parameters.Dropout > 0)
         {

@@ -82,6 +82,10 @@ internal abstract class Network : IDisposable
         Buffers?.Dispose();
     }
 
+    /// <summary>What convolutions compute in, but for the first one: pixels have more than bfloat16's precision, and its time is little.</summary>
+    protected static ScalarType ConvolutionType(TrajectoryParameters parameters) =>
+        parameters.Precision == "bfloat16" ? ScalarType.BFloat16 : ScalarType.Float32;
+
     /// <param name="advice">What makes it smaller.</param>
     protected static void ThrowIfTooLarge(IEnumerable<NetworkPart> parts, string advice)
     {
