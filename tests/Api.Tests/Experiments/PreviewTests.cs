@@ -64,7 +64,7 @@ public sealed class PreviewTests : ApiFixture
             await Database.CompleteAsync(experiment.GetProperty("id").GetGuid(), 0.9);
         await Database.ExecuteAsync("UPDATE experiments SET duration_seconds = duration_seconds / 4 WHERE model_id = $1 AND parameters ->> 'precision' = 'bfloat16'", model);
 
-        var preview = await PreviewAsync(model, $$"""{"space": {}, "fixed": {"learningRate": 0.2, "layers": 1, "steps": 1000, "precision": "{{precision}}"}}""");
+        var preview = await PreviewAsync(model, $$$"""{"space": {}, "fixed": {"learningRate": 0.2, "layers": 1, "steps": 1000, "precision": "{{{precision}}}"}}""");
 
         Assert.That(preview.GetProperty("estimatedSeconds").GetDouble(), Is.EqualTo(seconds).Within(1e-9));
     }
