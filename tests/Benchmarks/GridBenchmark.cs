@@ -58,7 +58,8 @@ internal static partial class GridBenchmark
     private static async Task<Outcome> OursAsync(FileInfo images, int[] steps, int slots, string precision)
     {
         await using var postgres = await PrivatePostgres.StartAsync();
-        await using var stack = await Stack.StartAsync(slots, await TestDatabase.CreateEmptyAsync(postgres));
+        // As deploy/local.sh starts programs.
+        await using var stack = await Stack.StartAsync(slots, await TestDatabase.CreateEmptyAsync(postgres), ("DOTNET_GCgen0size", "0x200000"));
         var model = await stack.CreateModelAsync("grid");
         var clock = Stopwatch.StartNew();
         await using (var zip = images.OpenRead())
