@@ -16,7 +16,7 @@ internal static class ExperimentsEndpoints
         {"steps": 2000, "learningRate": 0.001, "layers": 2, "batchSize": 64, "optimizer": "adam", "momentum": 0, "weightDecay": 0,
          "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0,
          "schedule": "constant", "decayEvery": 1000, "decayFactor": 0.5, "warmUpSteps": 0, "augmentShift": 0, "augmentRotate": 0, "augmentScale": 0,
-         "classWeights": "none", "patience": 0, "patienceMetric": "loss"}
+         "classWeights": "none", "patience": 0, "patienceMetric": "loss", "precision": "float32"}
         """;
 
     internal const string DataSetVersionExample = """

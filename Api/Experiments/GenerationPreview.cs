@@ -52,7 +52,7 @@ internal static class GenerationPreview
             await EstimateAsync(db, modelId, work, slots, cancellationToken)));
     }
 
-    /// <summary>At the speed of the model's latest experiments: of those with the same network, else of all.</summary>
+    /// <summary>At the speed of the model's latest experiments: of those with the same network in the same precision, else in any, else of all.</summary>
     private static async Task<double?> EstimateAsync(
         ExperimentsDbContext db, Guid modelId, List<(ExperimentParameters Parameters, int Steps)> work, int slots, CancellationToken cancellationToken)
     {
@@ -65,12 +65,19 @@ internal static class GenerationPreview
             return null;
         var costs = trained
             .Select(experiment => (Parameters: ExperimentRows.ReadParameters(experiment.Parameters), SecondsPerStep: experiment.DurationSeconds!.Value / experiment.Steps))
-            .Select(experiment => (Network: Network(experiment.Parameters), SecondsPerImage: experiment.SecondsPerStep / experiment.Parameters.BatchSize))
-            .GroupBy(experiment => experiment.Network, experiment => experiment.SecondsPerImage)
-            .ToDictionary(group => group.Key, group => group.Average());
-        var usual = costs.Values.Average();
-        var seconds = work.Sum(training => training.Steps * training.Parameters.BatchSize * costs.GetValueOrDefault(Network(training.Parameters), usual));
+            .Select(experiment => (experiment.Parameters, SecondsPerImage: experiment.SecondsPerStep / experiment.Parameters.BatchSize))
+            .ToList();
+        var same = Averages(parameters => (Network(parameters), parameters.Precision));
+        var networks = Averages(Network);
+        var usual = networks.Values.Average();
+        var seconds = work.Sum(training => training.Steps * training.Parameters.BatchSize * Cost(training.Parameters));
         return Math.Round(seconds / Math.Clamp(slots, 1, Math.Max(1, work.Count)), 1);
+
+        double Cost(ExperimentParameters parameters) =>
+            same.GetValueOrDefault((Network(parameters), parameters.Precision), networks.GetValueOrDefault(Network(parameters), usual));
+
+        Dictionary<T, double> Averages<T>(Func<ExperimentParameters, T> key) where T : notnull =>
+            costs.GroupBy(cost => key(cost.Parameters), cost => cost.SecondsPerImage).ToDictionary(group => group.Key, group => group.Average());
     }
 
     private static (string Architecture, int Layers) Network(ExperimentParameters parameters) => (parameters.Architecture, parameters.Layers);

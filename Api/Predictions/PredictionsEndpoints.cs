@@ -28,7 +28,7 @@ internal static class PredictionsEndpoints
          "experimentId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "parameters": {"steps": 2000, "learningRate": 0.001, "layers": 2, "batchSize": 64, "optimizer": "adam",
          "momentum": 0, "weightDecay": 0, "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0,
          "schedule": "constant", "decayEvery": 1000, "decayFactor": 0.5, "warmUpSteps": 0, "augmentShift": 0, "augmentRotate": 0, "augmentScale": 0,
-         "classWeights": "none", "patience": 0, "patienceMetric": "loss"}, "error": null,
+         "classWeights": "none", "patience": 0, "patienceMetric": "loss", "precision": "float32"}, "error": null,
          "createdAt": "2026-03-01T10:00:00+00:00"}
         """;
 
@@ -37,7 +37,7 @@ internal static class PredictionsEndpoints
          "experimentId": "01980c3f-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "parameters": {"steps": 2000, "learningRate": 0.001, "layers": 2, "batchSize": 64, "optimizer": "adam",
          "momentum": 0, "weightDecay": 0, "dropout": 0.5, "filters": 32, "kernelSize": 3, "denseUnits": 128, "architecture": "cnn", "seed": 0,
          "schedule": "constant", "decayEvery": 1000, "decayFactor": 0.5, "warmUpSteps": 0, "augmentShift": 0, "augmentRotate": 0, "augmentScale": 0,
-         "classWeights": "none", "patience": 0, "patienceMetric": "loss"}, "error": null,
+         "classWeights": "none", "patience": 0, "patienceMetric": "loss", "precision": "float32"}, "error": null,
          "createdAt": "2026-03-01T10:00:00+00:00"}
         """;
 

@@ -18,6 +18,7 @@ public static partial class torch
         Float32 = 6,
         Float64 = 7,
         Bool = 11,
+        BFloat16 = 15,
     }
 
     /// <summary>The version of libtorch that the shim was built against, for example <c>1.13.1</c>.</summary>

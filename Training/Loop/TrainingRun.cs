@@ -145,7 +145,7 @@ internal sealed class TrainingRun : IDisposable
             var (images, labels) = _batches.Load(_control.Step);
             var logits = _network.Forward(images, Seeds.For(_parameters.Seed, Purpose.Dropout, _control.Step));
             var loss = functional.cross_entropy(logits, labels, _classWeights);
-            var gradient = autograd.grad([loss], [_network.Flat])[0];
+            var gradient = _network.GradientOf(loss);
             using (no_grad())
             {
                 _optimizer.Apply(_network.Flat, gradient, _parameters.ScheduledRateAt(_control.Step), _control.Step + 1);

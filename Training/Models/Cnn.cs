@@ -18,6 +18,12 @@ internal sealed class Cnn : Network
     private readonly TrajectoryParameters _parameters;
     private readonly IReadOnlyList<bool> _pooled;
 
+    // Null where the composition of libtorch's calls serves better, or alone.
+    private readonly FirstBlock? _first;
+
+    // Of the latest pass of training: the images, and what the first block made of them.
+    private (Tensor Images, Tensor Maps)? _pass;
+
     /// <inheritdoc cref="Network(NetworkLayout, ImageShape, int, int)"/>
     /// <exception cref="InvalidDataException">It would be too large.</exception>
     public Cnn(TrajectoryParameters parameters, ImageShape shape, int classes)
@@ -26,8 +32,11 @@ internal sealed class Cnn : Network
     }
 
     private Cnn(TrajectoryParameters parameters, ImageShape shape, int classes, (NetworkLayout Layout, IReadOnlyList<bool> Pooled) made)
-        : base(made.Layout, shape, classes, parameters.Seed) =>
+        : base(made.Layout, shape, classes, parameters.Seed)
+    {
         (_parameters, _pooled) = (parameters, made.Pooled);
+        if (_pooled[0] && FirstBlock.Serves(parameters.KernelSize, parameters.Filters)) _first = new(shape, parameters.Filters);
+    }
 
     /// <inheritdoc/>
     public override Tensor Forward(Tensor images, long? trainingSeed)
@@ -36,16 +45,19 @@ internal sealed class Cnn : Network
         var views = CutParts();
         var next = 0;
 
-        var x = Scale(images);
+        var x = _first is null ? Scale(images) : FirstMaps(images, trainingSeed is not null).permute(0, 3, 1, 2);
         var padding = _parameters.KernelSize / 2;
-        foreach (var pool in _pooled)
+        for (var layer = 0; layer < _pooled.Count; layer++)
         {
-            x = functional.conv2d(x, views[next++].permute(0, 3, 1, 2), views[next++], [1, 1], [padding, padding]);
-            if (pool) x = functional.max_pool2d(x, [2, 2], [2, 2]);
+            var (weight, bias) = (views[next++], views[next++]);
+            if (layer == 0 && _first is not null) continue;
+            var type = layer == 0 ? ScalarType.Float32 : ConvolutionType(_parameters);
+            x = functional.conv2d(x.to_type(type), weight.to_type(type).permute(0, 3, 1, 2), bias.to_type(type), [1, 1], [padding, padding]);
+            if (_pooled[layer]) x = functional.max_pool2d(x, [2, 2], [2, 2]);
             x = x.relu();
         }
 
-        x = x.permute(0, 2, 3, 1).reshape(images.shape[0], -1);
+        x = x.to_type(ScalarType.Float32).permute(0, 2, 3, 1).reshape(images.shape[0], -1);
         x = functional.linear(x, views[next++].reshape(_parameters.DenseUnits, -1), views[next++]).relu();
         if (trainingSeed is { } seed && _parameters.Dropout > 0)
         {
@@ -55,6 +67,24 @@ internal sealed class Cnn : Network
 
         x = functional.linear(x, views[next++].reshape(Classes, -1), views[next]);
         return x.MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor GradientOf(Tensor loss)
+    {
+        if (_first is null || _pass is not { } pass) return base.GradientOf(loss);
+        var gradients = autograd.grad([loss], [Flat, pass.Maps]);
+        _first.Backward(pass.Images, gradients[1].contiguous(), gradients[0]);
+        _pass = null;
+        return gradients[0];
+    }
+
+    // A leaf of its own while training: the way back through it is the block's.
+    private Tensor FirstMaps(Tensor images, bool isTraining)
+    {
+        var maps = _first!.Forward(images, Flat.detach());
+        if (isTraining) _pass = (images, maps.requires_grad_(true).MoveToOuterDisposeScope());
+        return maps;
     }
 
     /// <summary>What the network consists of, without making it.</summary>

@@ -66,6 +66,10 @@ internal abstract class Network : IDisposable
     /// <returns>float32 <c>[n, classes]</c>.</returns>
     public abstract Tensor Forward(Tensor images, long? trainingSeed);
 
+    /// <summary>The gradient of a loss by all parameters, in the order of <see cref="Flat"/>.</summary>
+    /// <param name="loss">Of the logits of the latest pass of training.</param>
+    public virtual Tensor GradientOf(Tensor loss) => autograd.grad([loss], [Flat])[0];
+
     /// <summary>The parts as views of the flat tensor, each in its training shape.</summary>
     public Tensor[] CutParts() => Cut(Flat, Parts, _sizes);
 
@@ -77,6 +81,10 @@ internal abstract class Network : IDisposable
         Flat.Dispose();
         Buffers?.Dispose();
     }
+
+    /// <summary>What convolutions compute in, but for the first one: pixels have more than bfloat16's precision, and its time is little.</summary>
+    protected static ScalarType ConvolutionType(TrajectoryParameters parameters) =>
+        parameters.Precision == "bfloat16" ? ScalarType.BFloat16 : ScalarType.Float32;
 
     /// <param name="advice">What makes it smaller.</param>
     protected static void ThrowIfTooLarge(IEnumerable<NetworkPart> parts, string advice)

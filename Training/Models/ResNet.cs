@@ -24,6 +24,7 @@ internal sealed class ResNet : Network
     private readonly int[] _blocks;
     private readonly bool _hasBottlenecks;
     private readonly bool _isLarge;
+    private readonly ScalarType _convolutions;
 
     /// <inheritdoc cref="Network(NetworkLayout, ImageShape, int, int)"/>
     public ResNet(TrajectoryParameters parameters, ImageShape shape, int classes)
@@ -31,6 +32,7 @@ internal sealed class ResNet : Network
     {
         (_blocks, _hasBottlenecks) = Depth(parameters.Architecture);
         _isLarge = IsLarge(shape);
+        _convolutions = ConvolutionType(parameters);
     }
 
     /// <inheritdoc/>
@@ -44,7 +46,7 @@ internal sealed class ResNet : Network
     /// <param name="training">Batches are brought to a mean and deviation of their own, and the running ones follow.</param>
     public IReadOnlyList<Tensor> Stages(Tensor images, bool training)
     {
-        var pass = new Pass(CutParts(), CutBuffers(), training);
+        var pass = new Pass(CutParts(), CutBuffers(), training, _convolutions);
         var x = pass.Normalize(pass.Convolve(Scale(images), _isLarge ? 2 : 1)).relu();
         if (_isLarge) x = functional.max_pool2d(x, [3, 3], [2, 2], [1, 1]);
         var stages = new List<Tensor> { x };
@@ -122,7 +124,7 @@ internal sealed class ResNet : Network
     };
 
     /// <summary>One pass through the parts, which come in the order of their use.</summary>
-    private sealed class Pass(Tensor[] parts, Tensor[] buffers, bool training)
+    private sealed class Pass(Tensor[] parts, Tensor[] buffers, bool training, ScalarType convolutions)
     {
         private int _part;
         private int _buffer;
@@ -132,9 +134,11 @@ internal sealed class ResNet : Network
         /// <summary>Same padding, no bias: what comes next has one.</summary>
         public Tensor Convolve(Tensor x, long stride)
         {
+            var type = _part == 0 ? ScalarType.Float32 : convolutions;
             var filters = Next();
             var padding = filters.shape[1] / 2;
-            return functional.conv2d(x, filters.permute(0, 3, 1, 2), null, [stride, stride], [padding, padding]);
+            x = functional.conv2d(x.to_type(type), filters.to_type(type).permute(0, 3, 1, 2), null, [stride, stride], [padding, padding]);
+            return x.to_type(ScalarType.Float32);
         }
 
         public Tensor Normalize(Tensor x)

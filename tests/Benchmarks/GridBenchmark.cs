@@ -21,25 +21,32 @@ internal static partial class GridBenchmark
         var images = new Option<FileInfo>("--images") { Description = "A zip with train/ and test/, each with a folder per class of 28 x 28 grey images", Required = true };
         var steps = new Option<int[]>("--steps") { Description = "The numbers of steps", DefaultValueFactory = _ => [100, 200, 400], AllowMultipleArgumentsPerToken = true };
         var full = new Option<bool>("--full") { Description = "The default grid's 1000, 2000 and 4000 steps: about an hour" };
-        var parallelOnly = new Option<bool>("--parallel-only") { Description = "Without the runs one after another" };
+        var slots = new Option<int>("--slots") { Description = "How many trainings our worker runs at once", DefaultValueFactory = _ => 2 };
+        var peers = new Option<string>("--peers") { Description = "The script's runs: both, parallel (without those one after another) or none", DefaultValueFactory = _ => "both" };
+        peers.AcceptOnlyFromAmong("both", "parallel", "none");
         var python = new Option<string>("--python") { Description = "A Python that has torch and torchvision", DefaultValueFactory = _ => "/usr/bin/python3" };
-        var command = new Command("grid", "27 experiments end to end, against 27 runs of a script") { images, steps, full, parallelOnly, python };
+        var precision = Options.Precision();
+        var command = new Command("grid", "27 experiments end to end, against 27 runs of a script") { images, steps, full, slots, peers, python, precision };
         command.SetAction((result, _) => RunAsync(
-            result.GetValue(images)!, result.GetValue(full) ? [1000, 2000, 4000] : result.GetValue(steps)!, result.GetValue(parallelOnly), result.GetValue(python)!));
+            result.GetValue(images)!, result.GetValue(full) ? [1000, 2000, 4000] : result.GetValue(steps)!, result.GetValue(slots), result.GetValue(peers)!,
+            result.GetValue(python)!, result.GetValue(precision)!));
         return command;
     }
 
-    private static async Task<int> RunAsync(FileInfo images, int[] steps, bool parallelOnly, string python)
+    private static async Task<int> RunAsync(FileInfo images, int[] steps, int slots, string peers, string python, string precision)
     {
         var folder = Directory.CreateTempSubdirectory("mlexperiments-grid-");
         try
         {
             await ZipFile.ExtractToDirectoryAsync(images.FullName, folder.FullName);
-            var ours = await OursAsync(images, steps);
+            // A zip often has a folder of its name around all.
+            var root = Directory.EnumerateDirectories(folder.FullName, "train", SearchOption.AllDirectories).FirstOrDefault() is { } train ? Path.GetDirectoryName(train)! : folder.FullName;
+            var ours = await OursAsync(images, steps, slots, precision);
             Say(ours, null);
-            Say(await TheirsAsync(python, folder.FullName, steps, atOnce: 2, threads: 1), ours);
-            if (!parallelOnly)
-                Say(await TheirsAsync(python, folder.FullName, steps, atOnce: 1, threads: 2), ours);
+            if (peers is "both" or "parallel")
+                Say(await TheirsAsync(python, root, steps, atOnce: 2, threads: 1), ours);
+            if (peers is "both")
+                Say(await TheirsAsync(python, root, steps, atOnce: 1, threads: 2), ours);
             return 0;
         }
         finally
@@ -48,19 +55,22 @@ internal static partial class GridBenchmark
         }
     }
 
-    private static async Task<Outcome> OursAsync(FileInfo images, int[] steps)
+    private static async Task<Outcome> OursAsync(FileInfo images, int[] steps, int slots, string precision)
     {
         await using var postgres = await PrivatePostgres.StartAsync();
-        await using var stack = await Stack.StartAsync(slots: 2, await TestDatabase.CreateEmptyAsync(postgres));
+        await using var stack = await Stack.StartAsync(slots, await TestDatabase.CreateEmptyAsync(postgres));
         var model = await stack.CreateModelAsync("grid");
         var clock = Stopwatch.StartNew();
         await using (var zip = images.OpenRead())
             await stack.UploadAsync(model, zip);
         var upload = clock.Elapsed;
-        await stack.PostAsync($"/api/models/{model}/experiments", new { space = new { learningRate = Rates, layers = Layers, steps }, @fixed = new { dropout = 0 } });
+        await stack.PostAsync(
+            $"/api/models/{model}/experiments", new { space = new { learningRate = Rates, layers = Layers, steps }, @fixed = new { dropout = 0, precision } });
+        var memory = 0L;
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(0.2));
         while (await timer.WaitForNextTickAsync())
         {
+            memory = Math.Max(memory, ProcessMemory.ProportionalOfTree(stack.Worker.Id));
             var counts = (await stack.GetAsync($"/api/models/{model}/experiments/summary")).GetProperty("statuses");
             if (counts.GetProperty("failed").GetInt32() > 0)
                 throw new InvalidOperationException("An experiment failed.");
@@ -70,7 +80,7 @@ internal static partial class GridBenchmark
 
         var took = clock.Elapsed;
         var best = (await stack.ExperimentsAsync(model)).Max(experiment => experiment.GetProperty("testAccuracy").GetDouble());
-        return new Outcome(string.Create(CultureInfo.InvariantCulture, $"ours, two slots; {upload.TotalSeconds:F1} s of it the upload"), took, best);
+        return new Outcome(string.Create(CultureInfo.InvariantCulture, $"ours, slots: {slots}, {precision}; {upload.TotalSeconds:F1} s of it the upload; worker and trainers at most {memory >> 20} MiB"), took, best);
     }
 
     private static async Task<Outcome> TheirsAsync(string python, string images, int[] steps, int atOnce, int threads)

@@ -19,13 +19,14 @@ internal static class StepBenchmark
         var steps = new Option<int>("--steps") { Description = "Steps a turn", DefaultValueFactory = _ => 20 };
         var python = new Option<string>("--python") { Description = "A Python that has torch", DefaultValueFactory = _ => "/usr/bin/python3" };
         var sameAllocator = new Option<bool>("--same-allocator") { Description = "Give mimalloc, which our trainers run with, to PyTorch too" };
-        var command = new Command("step", "One training step against PyTorch's, at one thread") { layers, rounds, steps, python, sameAllocator };
+        var precision = Options.Precision();
+        var command = new Command("step", "One training step against PyTorch's, at one thread") { layers, rounds, steps, python, sameAllocator, precision };
         command.SetAction(result => Run(
-            result.GetValue(layers)!, result.GetValue(rounds), result.GetValue(steps), result.GetValue(python)!, result.GetValue(sameAllocator)));
+            result.GetValue(layers)!, result.GetValue(rounds), result.GetValue(steps), result.GetValue(python)!, result.GetValue(sameAllocator), result.GetValue(precision)!));
         return command;
     }
 
-    private static int Run(int[] layers, int rounds, int steps, string python, bool sameAllocator)
+    private static int Run(int[] layers, int rounds, int steps, string python, bool sameAllocator, string precision)
     {
         Console.WriteLine("Milliseconds a step, medians; the processor's time in brackets, which other programs' load moves less.");
         Console.WriteLine();
@@ -33,7 +34,7 @@ internal static class StepBenchmark
         Console.WriteLine("|---|---|---|---|---|---|---|");
         foreach (var count in layers)
         {
-            using var ours = new Side(Environment.ProcessPath!, ["steps", $"{count}"], allocator: true);
+            using var ours = new Side(Environment.ProcessPath!, ["steps", $"{count}", precision], allocator: true);
             using var theirs = new Side(python, [Path.Combine(AppContext.BaseDirectory, "steps.py"), $"{count}"], sameAllocator);
             ours.Take(WarmUpSteps);
             theirs.Take(WarmUpSteps);

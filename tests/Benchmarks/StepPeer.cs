@@ -24,9 +24,10 @@ internal sealed class StepPeer : ITrainingHost
     public static Command CreateCommand()
     {
         var layers = new Argument<int>("layers");
-        var command = new Command("steps", "One side of the step benchmark: reads numbers of steps, writes their times") { layers };
+        var precision = new Argument<string>("precision");
+        var command = new Command("steps", "One side of the step benchmark: reads numbers of steps, writes their times") { layers, precision };
         command.Hidden = true;
-        command.SetAction(result => Train(result.GetValue(layers)));
+        command.SetAction(result => Train(result.GetValue(layers), result.GetValue(precision)!));
         return command;
     }
 
@@ -53,7 +54,7 @@ internal sealed class StepPeer : ITrainingHost
         (_wall, _cpu) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
     }
 
-    private static int Train(int layers)
+    private static int Train(int layers, string precision)
     {
         Posix.LimitLibrariesToOneThread();
         Engine.UseOneThread();
@@ -68,7 +69,7 @@ internal sealed class StepPeer : ITrainingHost
 
         // Neither a point of the curves nor the milestone is ever reached.
         const int Never = 10_000_000;
-        var parameters = new TrajectoryParameters { LearningRate = 0.001, Layers = layers, Dropout = 0 };
+        var parameters = new TrajectoryParameters { LearningRate = 0.001, Layers = layers, Dropout = 0, Precision = precision };
         using var run = new TrainingRun(new(Guid.NewGuid(), parameters, dataSet, [Never], null, folder.Path, Never, 0), new StepPeer());
         run.Train();
         return 0;

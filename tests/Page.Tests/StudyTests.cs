@@ -25,7 +25,7 @@ public sealed class StudyTests : PageFixture
         await Page.GetByLabel("Seeds each").BlurAsync();
         await Page.GetByText("8 new experiments in 4 trainings, 80 steps in all").WaitForAsync();
         await Assertions.Expect(Page.GetByText("Rotate images")).ToBeHiddenAsync();
-        await Button("More: schedule, warm-up, augmentation, class weights, patience").ClickAsync();
+        await Button("More: schedule, warm-up, augmentation, class weights, patience, precision").ClickAsync();
         await Page.GetByLabel("How Rotate images is chosen").ClickAsync();
         await Page.GetByRole(AriaRole.Option, new() { Name = "fixed" }).ClickAsync();
         await Page.GetByLabel("Rotate images: the value").FillAsync("270");

@@ -14,14 +14,32 @@ public static class ProcessMemory
     public static void ResetPeak() => File.WriteAllText("/proc/self/clear_refs", "5");
 
     /// <summary>Another process's resident memory now, in bytes.</summary>
-    public static long ResidentOf(string process) => Read(process, "VmRSS:");
+    public static long ResidentOf(string process) => Read($"/proc/{process}/status", "VmRSS:");
 
     /// <summary>The most resident memory that another process has had, in bytes.</summary>
-    public static long PeakOf(string process) => Read(process, "VmHWM:");
+    public static long PeakOf(string process) => Read($"/proc/{process}/status", "VmHWM:");
 
-    private static long Read(string process, string name)
+    /// <summary>
+    /// What a process and its children keep in memory, in bytes: pages that several processes share count for each with its share, so that
+    /// the sum over all of them is what they take together. Those that end meanwhile count 0.
+    /// </summary>
+    public static long ProportionalOfTree(int process)
     {
-        var line = File.ReadLines($"/proc/{process}/status").First(line => line.StartsWith(name, StringComparison.Ordinal));
+        try
+        {
+            var children = Directory.EnumerateDirectories($"/proc/{process}/task")
+                .SelectMany(thread => File.ReadAllText($"{thread}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries));
+            return Read($"/proc/{process}/smaps_rollup", "Pss:") + children.Sum(child => ProportionalOfTree(int.Parse(child, CultureInfo.InvariantCulture)));
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
+
+    private static long Read(string path, string name)
+    {
+        var line = File.ReadLines(path).First(line => line.StartsWith(name, StringComparison.Ordinal));
         var kibibytes = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2].Split('\t')[^1];
         return long.Parse(kibibytes, CultureInfo.InvariantCulture) * 1024;
     }

@@ -30,6 +30,9 @@ public sealed class Stack : IAsyncDisposable
     /// <summary>The one that was started last.</summary>
     public ServiceProcess Api { get; private set; } = null!;
 
+    /// <summary>Likewise.</summary>
+    public ServiceProcess Worker { get; private set; } = null!;
+
     /// <param name="database">Empty; a fresh one where null. The stack disposes of it.</param>
     /// <param name="settings">Environment variables of the programs, beside those that every stack has or in their place.</param>
     public static async Task<Stack> StartAsync(int slots = 2, TestDatabase? database = null, params (string Name, string Value)[] settings)
@@ -85,6 +88,7 @@ public sealed class Stack : IAsyncDisposable
                 .. settings,
             ]));
         _processes.Add(worker);
+        Worker = worker;
         return worker;
     }
 

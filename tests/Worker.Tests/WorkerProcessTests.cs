@@ -395,6 +395,20 @@ public sealed class WorkerProcessTests
     }
 
     [Test]
+    public async Task Training_InBfloat16_TakesItsPrecisionToTheTrainer()
+    {
+        _stack.StartWorker("anna");
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small with { Precision = "bfloat16" }, [20]);
+
+        var experiment = await _stack.WhenFinalAsync(trajectory.Id, 20);
+
+        Assert.That(experiment.Status, Is.EqualTo(ExperimentStatus.Completed), experiment.Error);
+        using var weights = SafetensorsReader.Open(_stack.BlobPath(experiment.WeightsBlob!));
+        Assert.That(
+            JsonSerializer.Deserialize<TrajectoryParameters>(weights.RequiredMetadata("parameters"), ContractJson.Options)!.Precision, Is.EqualTo("bfloat16"));
+    }
+
+    [Test]
     public async Task DeletedModel_IsLeftByItsWorker_WhichGoesOnWithOthers()
     {
         var other = await TestModel.AddWithDigitsAsync(_stack.Database, _stack.BlobFolder, perClass: 5);

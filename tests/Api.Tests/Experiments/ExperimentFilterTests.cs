@@ -46,6 +46,7 @@ public sealed class ExperimentFilterTests : ApiFixture
     [TestCase("createdAt < '2026-02-01'", "7")]
     [TestCase("createdAt >= 2026-02-01T00:00:00+01:00 and finishedAt is not null and finishedAt > '2020-01-01'", "1 2 3 4")]
     [TestCase("architecture = cnn and optimizer ~ ADA and priority = 0 and number <= 2", "1 2")]
+    [TestCase("precision = float32 and not precision in (bfloat16) and layers = 2", "3 4 7 8")]
     [TestCase("  ", "1 2 3 4 5 6 7 8")]
     public async Task Filter_ListsWhatMeetsIt(string filter, string numbers)
     {

@@ -50,6 +50,24 @@ public sealed class GenerateTests : ApiFixture
     }
 
     [Test]
+    public async Task Generate_OfTwoPrecisions_NamesEach_AndKnowsWhatIsThere()
+    {
+        var model = await Database.ModelAsync();
+        const string Required = """ "fixed": {"learningRate": 0.1, "layers": 1, "steps": 10}}""";
+        await PostRawAsync($"/api/models/{model}/experiments", """{"space": {}, """ + Required);
+        var study = await JsonAsync(await PostRawAsync($"/api/models/{model}/experiments", """{"space": {"precision": ["float32", "bfloat16"]}, """ + Required));
+        Assert.That(study.GetProperty("existing").GetArrayLength(), Is.EqualTo(1), "float32 is what it is without a word about it");
+        Assert.That(
+            study.GetProperty("experiments").EnumerateArray().Select(experiment => experiment.GetProperty("name").GetString()),
+            Is.EqualTo(new[] { "lr 0.1, layers 1, steps 10, precision bfloat16" }));
+
+        var list = await JsonAsync(await Client.GetAsync($"/api/models/{model}/experiments?sort=precision&filter={Uri.EscapeDataString("precision ~ float")}"));
+        Assert.That(
+            list.GetProperty("items").EnumerateArray().Select(experiment => experiment.GetProperty("parameters").GetProperty("precision").GetString()),
+            Is.EqualTo(new[] { "bfloat16", "float32" }));
+    }
+
+    [Test]
     public async Task Generate_TwiceAtOnce_Gives27InAll()
     {
         var model = await Database.ModelAsync();
@@ -257,6 +275,7 @@ public sealed class GenerateTests : ApiFixture
     [TestCase("""{"space": [1]}""", "space")]
     [TestCase("""{"spaces": {}}""", "spaces")]
     [TestCase("""{"fixed": {"architecture": "vgg"}}""", "fixed.architecture")]
+    [TestCase("""{"fixed": {"precision": "float16"}}""", "fixed.precision")]
     [TestCase("""{"strategy": {"sampler": "tpe"}}""", "strategy.sampler")]
     [TestCase("""{"strategy": {"samples": 10}}""", "strategy.samples")]
     [TestCase("""{"strategy": {"seed": 10}}""", "strategy.seed")]

@@ -52,6 +52,23 @@ public sealed class PreviewTests : ApiFixture
         });
     }
 
+    [TestCase("float32", 1000 * 0.01)]
+    [TestCase("bfloat16", 1000 * 0.0025)]
+    public async Task Preview_OfOnePrecision_GoesByItsOwnSpeed(string precision, double seconds)
+    {
+        var model = await Database.ModelAsync();
+        var study = await JsonAsync(await PostRawAsync(
+            $"/api/models/{model}/experiments", """{"space": {"precision": ["float32", "bfloat16"]}, "fixed": {"learningRate": 0.1, "layers": 1, "steps": 100}}"""));
+        // A step takes 10 ms.
+        foreach (var experiment in study.GetProperty("experiments").EnumerateArray())
+            await Database.CompleteAsync(experiment.GetProperty("id").GetGuid(), 0.9);
+        await Database.ExecuteAsync("UPDATE experiments SET duration_seconds = duration_seconds / 4 WHERE model_id = $1 AND parameters ->> 'precision' = 'bfloat16'", model);
+
+        var preview = await PreviewAsync(model, $$$"""{"space": {}, "fixed": {"learningRate": 0.2, "layers": 1, "steps": 1000, "precision": "{{{precision}}}"}}""");
+
+        Assert.That(preview.GetProperty("estimatedSeconds").GetDouble(), Is.EqualTo(seconds).Within(1e-9));
+    }
+
     private async Task<JsonElement> PreviewAsync(Guid model, string body) =>
         await JsonAsync(await PostRawAsync($"/api/models/{model}/experiments/preview", body));
 }

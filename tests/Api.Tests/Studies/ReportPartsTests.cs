@@ -105,12 +105,12 @@ public sealed class ReportPartsTests
     public void Train_OfParameters_NamesWhatIsNotDefault()
     {
         var model = new Model { Name = "m", InputWidth = 32, InputHeight = 24, InputChannels = 3, CreatedAt = DateTimeOffset.UnixEpoch };
-        var parameters = new ExperimentParameters { LearningRate = 1e-5, Layers = 2, Steps = 4000, Optimizer = "sgd", Momentum = 0.9, BatchSize = 32, KernelSize = 5, Replicate = 3 };
+        var parameters = new ExperimentParameters { LearningRate = 1e-5, Layers = 2, Steps = 4000, Optimizer = "sgd", Momentum = 0.9, BatchSize = 32, KernelSize = 5, Precision = "bfloat16", Replicate = 3 };
 
         Assert.That(ReportCommandLines.Train(parameters, model), Is.EqualTo(
-            "dotnet run --project Training -- train --i 1E-05 --j 2 --k 4000 --batch-size 32 --optimizer sgd --momentum 0.9 --kernel-size 5 --size 32x24 --channels 3 --images DIR"));
+            "dotnet run --project Training -- train --i 1E-05 --j 2 --k 4000 --batch-size 32 --optimizer sgd --momentum 0.9 --kernel-size 5 --precision bfloat16 --size 32x24 --channels 3 --images DIR"));
         Assert.That(
-            ReportCommandLines.Train(parameters with { Optimizer = "adam", Momentum = 0, BatchSize = 64, KernelSize = 3 }, new Model { Name = "m", InputWidth = 28, InputHeight = 28, InputChannels = 1, CreatedAt = DateTimeOffset.UnixEpoch }),
+            ReportCommandLines.Train(parameters with { Optimizer = "adam", Momentum = 0, BatchSize = 64, KernelSize = 3, Precision = "float32" }, new Model { Name = "m", InputWidth = 28, InputHeight = 28, InputChannels = 1, CreatedAt = DateTimeOffset.UnixEpoch }),
             Is.EqualTo("dotnet run --project Training -- train --i 1E-05 --j 2 --k 4000 --images DIR"));
     }
 

@@ -47,7 +47,7 @@ public sealed class SchemaTests
         await db.Database.ExecuteSqlAsync(
             $"""
             UPDATE experiments SET parameters = parameters - ARRAY['schedule', 'decayEvery', 'decayFactor', 'warmUpSteps', 'augmentShift', 'augmentRotate',
-                'augmentScale', 'classWeights', 'patienceMetric']
+                'augmentScale', 'classWeights', 'patienceMetric', 'precision']
             """);
         await db.Database.ExecuteSqlAsync($"ALTER TABLE experiments ENABLE TRIGGER experiments_changed");
         await db.Database.ExecuteSqlAsync($"ALTER TABLE experiments DROP COLUMN stopped_early, DROP COLUMN ended_at_step");
@@ -61,6 +61,37 @@ public sealed class SchemaTests
         Assert.That(after.ChangedAt, Is.EqualTo(now.ChangedAt), "nobody is told");
         await db.Experiments.ExecuteUpdateAsync(set => set.SetProperty(experiment => experiment.Name, "another"));
         Assert.That((await db.Experiments.AsNoTracking().SingleAsync()).ChangedAt, Is.GreaterThan(now.ChangedAt), "but of what comes after");
+    }
+
+    [Test]
+    public async Task Precision_OverExperimentsOfBefore_IsFloat32_AndStaysWhereItIsGiven()
+    {
+        await using var database = await TestDatabase.CreateAsync();
+        var rows = await Rows.AddAsync(database);
+        await rows.AddTrajectoryAsync(new TrajectoryParameters { LearningRate = 0.1, Layers = 2 }, [10, 20]);
+        await using var db = database.NewContext();
+        await db.Database.ExecuteSqlAsync($$"""UPDATE experiments SET parameters = parameters || '{"precision": "bfloat16"}' WHERE total_steps = 20""");
+        var now = await ReadAsync();
+        // As the version before left it.
+        await db.Database.ExecuteSqlAsync($"ALTER TABLE experiments DISABLE TRIGGER experiments_changed");
+        await db.Database.ExecuteSqlAsync($"UPDATE experiments SET parameters = parameters - 'precision' WHERE total_steps = 10");
+        await db.Database.ExecuteSqlAsync($"ALTER TABLE experiments ENABLE TRIGGER experiments_changed");
+        Assert.That((await ReadAsync())[0].Parameters, Does.Not.Contain("precision"));
+
+        // The second time there is nothing left to do.
+        for (var time = 1; time <= 2; time++)
+        {
+            await db.Database.ExecuteSqlAsync($"""DELETE FROM "__EFMigrationsHistory" WHERE "MigrationId" >= '0013'""");
+            await Database.MigrateAsync(db, CancellationToken.None);
+            Assert.That(await ReadAsync(), Is.EqualTo(now), "nobody is told");
+        }
+
+        Assert.That(now[0].Parameters, Does.Contain("\"precision\": \"float32\""));
+        Assert.That(now[1].Parameters, Does.Contain("\"precision\": \"bfloat16\""));
+
+        async Task<List<(string Parameters, DateTimeOffset ChangedAt)>> ReadAsync() =>
+            [.. (await db.Experiments.AsNoTracking().OrderBy(experiment => experiment.TotalSteps).ToListAsync())
+                .Select(experiment => (experiment.Parameters.ToString(), experiment.ChangedAt))];
     }
 
     [Test]

@@ -57,6 +57,8 @@ public sealed class SearchSpaceTests
     [TestCase("""{"augmentScale": [1]}""", "space.augmentScale[0]")]
     [TestCase("""{"classWeights": ["heavy"]}""", "space.classWeights[0]")]
     [TestCase("""{"patience": [10001]}""", "space.patience[0]")]
+    [TestCase("""{"precision": ["float32", "float16"]}""", "space.precision[1]")]
+    [TestCase("""{"precision": [16]}""", "space.precision[0]")]
     public void Read_WrongEntry_NamesItsPath(string space, string path)
     {
         Assert.That(Read(space, "{}", out var errors), Is.Null);
@@ -136,6 +138,16 @@ public sealed class SearchSpaceTests
         Assert.That(GridSampler.Sample(space!, 100, out _), Has.Count.EqualTo(3));
     }
 
+    [TestCase("cnn")]
+    [TestCase("resnet50")]
+    public void Precision_OfEveryArchitecture_IsADifference(string architecture)
+    {
+        var space = Read("""{"precision": ["float32", "bfloat16"]}""", $$"""{"learningRate": 0.1, "layers": 1, "steps": 10, "architecture": "{{architecture}}"}""", out var errors);
+
+        Assert.That(errors, Is.Empty);
+        Assert.That(GridSampler.Sample(space!, 100, out _).Select(parameters => parameters.Precision), Is.EqualTo(new[] { "float32", "bfloat16" }));
+    }
+
     [Test]
     public void Layers_OfResidualNetworks_AreNoDifferenceAndNotNeeded()
     {
@@ -192,6 +204,8 @@ public sealed class SearchSpaceTests
         Assert.That(
             Fingerprint.Canonical(omitted with { Dropout = 0.25, Optimizer = "sgd", Momentum = 0.9 }),
             Is.EqualTo("""{"dropout":0.25,"layers":2,"learningRate":0.001,"momentum":0.9,"optimizer":"sgd","steps":1000}"""));
+        Assert.That(
+            Fingerprint.Canonical((omitted with { Precision = "bfloat16" }).WithoutSteps()), Is.EqualTo("""{"layers":2,"learningRate":0.001,"precision":"bfloat16"}"""));
     }
 
     [Test]
@@ -199,7 +213,7 @@ public sealed class SearchSpaceTests
     {
         var model = Guid.CreateVersion7();
         var omitted = GridSampler.Sample(Read("{}", Required, out _)!, 1, out _)[0];
-        var given = GridSampler.Sample(Read("{}", """{"learningRate": 0.1, "layers": 1, "steps": 10, "filters": 32, "dropout": 0.5, "optimizer": "adam"}""", out _)!, 1, out _)[0];
+        var given = GridSampler.Sample(Read("{}", """{"learningRate": 0.1, "layers": 1, "steps": 10, "filters": 32, "dropout": 0.5, "optimizer": "adam", "precision": "float32"}""", out _)!, 1, out _)[0];
         Assert.That(Fingerprint.OfExperiment(model, "a", given), Is.EqualTo(Fingerprint.OfExperiment(model, "a", omitted)));
     }
 

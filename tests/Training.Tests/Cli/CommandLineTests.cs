@@ -86,6 +86,22 @@ public sealed class CommandLineTests
     }
 
     [Test]
+    public async Task Train_InBfloat16_IsAnotherTrainingThanInFloat32()
+    {
+        DigitData.Write(_images, [0, 1], 20);
+        var trained = await TrainerProcess.RunAsync(["train", .. Small, "--k", "2", "--precision", "bfloat16", "--images", _images, "--output", _output]);
+        Assert.That(trained.Code, Is.Zero, trained.Errors);
+
+        string[] test = ["test", .. Small, "--k", "2", "--image", Path.Combine(_images, "1", "0.png"), "--output", _output];
+        var same = await TrainerProcess.RunAsync([.. test, "--precision", "bfloat16"]);
+        Assert.That(same.Code, Is.Zero, same.Errors);
+        Assert.That(same.Output, Does.StartWith("label: "));
+        var other = await TrainerProcess.RunAsync(test);
+        Assert.That(other.Code, Is.Not.Zero);
+        Assert.That(other.Errors, Does.Contain("Nothing was trained for these parameters"));
+    }
+
+    [Test]
     public async Task Train_ThatGetsNoBetter_SaysWhereItWasStopped()
     {
         DigitData.Write(_images, [0, 1], 20);
@@ -190,6 +206,7 @@ public sealed class CommandLineTests
     [TestCase("Schedule", "--schedule", "cosine")]
     [TestCase("AugmentRotate", "--augment-rotate", "181")]
     [TestCase("Patience", "--patience", "-1")]
+    [TestCase("Precision", "--precision", "float16")]
     [TestCase("--size", "--size", "28")]
     [TestCase("8 to 224", "--size", "7x300")]
     [TestCase("--channels", "--channels", "2")]

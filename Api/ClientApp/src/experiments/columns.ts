@@ -71,6 +71,7 @@ const specs: Record<ColumnName, Spec> = {
   classWeights: tried('classWeights', { ...words, width: 120 }),
   patience: tried('patience', { width: 90 }),
   patienceMetric: tried('patienceMetric', { ...words, width: 126 }),
+  precision: tried('precision', words),
   priority: { width: 80, text: (row) => count(row.priority) },
   worker: { ...words, width: 140, text: (row) => row.worker ?? '' },
   error: { ...words, width: 240, text: (row) => row.error ?? '' },

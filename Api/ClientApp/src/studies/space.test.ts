@@ -50,7 +50,8 @@ describe('dimensionsFixedAt', () => {
 
 describe('shownParameters', () => {
   it('leaves out what is seldom changed and was not', () => {
-    const values = { learningRate: 0.001, dropout: 0.5, schedule: 'constant', decayEvery: 1000, patience: 5, learningRateChanges: [{ step: 10, learningRate: 0.1 }] }
+    const values = { learningRate: 0.001, dropout: 0.5, schedule: 'constant', decayEvery: 1000, patience: 5, precision: 'float32', learningRateChanges: [{ step: 10, learningRate: 0.1 }] }
     expect(shownParameters(values)).toEqual([['learningRate', 0.001], ['dropout', 0.5], ['patience', 5]])
+    expect(shownParameters({ ...values, precision: 'bfloat16' })).toContainEqual(['precision', 'bfloat16'])
   })
 })
