@@ -53,6 +53,18 @@ public sealed class OnnxStreamTests
     }
 
     [Test]
+    public async Task File_OfHundredsOfMegabytes_IsNotHeldInMemory()
+    {
+        CnnWeights.Write(Weights, new() { LearningRate = 0.001, Layers = 1, Filters = 2, DenseUnits = 4096 }, new(224, 224, 1));
+        var before = ProcessMemory.Resident;
+        ProcessMemory.ResetPeak();
+        await using var onnx = OnnxModel.Open(Weights, null);
+        await onnx.CopyToAsync(Stream.Null);
+        Assert.That(onnx.Position, Is.EqualTo(onnx.Length).And.GreaterThan(390L << 20));
+        Assert.That(ProcessMemory.Peak - before, Is.LessThan(20L << 20));
+    }
+
+    [Test]
     public void Tag_OfAnotherExperiment_IsAnother()
     {
         var experiment = Guid.NewGuid();
