@@ -68,6 +68,7 @@ try
     app.MapExperimentLists();
     app.MapExperiments();
     app.MapAnalysis();
+    app.MapWeights();
     app.MapClasses();
     app.MapLive();
     app.MapControl();

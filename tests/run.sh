@@ -30,7 +30,7 @@ and runs the tests of all projects, or of those named (Api.Tests, Worker.Tests, 
 
   --filter EXPR   only the tests that match, for example --filter FullyQualifiedName~Sampler
   --long          also those that take minutes
-  --no-node       without those that need Node.js: the page, the Postman collection, and the check of the OpenAPI document
+  --no-node       without those that need Node.js: the page, the Postman collection, the check of the OpenAPI document, and ONNX Runtime
   --help          this text
 END
 }
@@ -72,7 +72,15 @@ read_arguments() {
 
 # Whether any of the projects runs Node.js tools.
 needs_node() {
+  needs_postman_tools || needs_onnx_runtime
+}
+
+needs_postman_tools() {
   [[ -z ${MLEXPERIMENTS_WITHOUT_NODE:-} && " ${PROJECTS[*]} " =~ ' '(EndToEnd|Page).Tests' ' ]]
+}
+
+needs_onnx_runtime() {
+  [[ -z ${MLEXPERIMENTS_WITHOUT_NODE:-} && " ${PROJECTS[*]} " == *' Training.Tests '* ]]
 }
 
 needs_page() {
@@ -89,15 +97,15 @@ need_test_packages() {
     packages+=(chromium)
   fi
   if [[ " ${PROJECTS[*]} " == *' Training.Tests '* ]]; then
-    # Another PyTorch to compare the networks with.
-    packages+=(python3-torch python3-torchvision)
+    # Another PyTorch to compare the networks with, and ONNX's own checker.
+    packages+=(python3-torch python3-torchvision python3-onnx)
   fi
   need_packages "${packages[@]}"
 }
 
-# Installs the tools that postman/package-lock.json names, unless they are what it named the last time.
+# install_node_tools FOLDER: those that its package-lock.json names, unless they are what it named the last time.
 install_node_tools() {
-  local folder=$ROOT/postman version major stamp
+  local folder=$ROOT/$1 version major stamp
   version=$(node --version)
   major=${version#v}
   if ((${major%%.*} < 18)); then
@@ -107,7 +115,7 @@ install_node_tools() {
   if [[ -f $folder/node_modules/installed-from && $(<"$folder/node_modules/installed-from") == "$stamp" ]]; then
     return
   fi
-  say "Installing Node.js tools (a minute, once) ..."
+  say "Installing the Node.js tools of $1 (a minute, once) ..."
   if ! run_quietly "$WORK/npm.log" npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund; then
     fail "The tools couldn't be installed (see above); --no-node leaves out the tests that need them."
   fi
@@ -269,8 +277,11 @@ main() {
   need_dotnet "$ROOT"
   need_engines "$ROOT" "$WORK/engines.log"
   check_scripts
-  if needs_node; then
-    install_node_tools
+  if needs_postman_tools; then
+    install_node_tools postman
+  fi
+  if needs_onnx_runtime; then
+    install_node_tools tests/Training.Tests/Onnx
   fi
   build
   if needs_page && [[ -z $FILTER ]]; then

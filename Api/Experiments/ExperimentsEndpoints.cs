@@ -2,14 +2,12 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.Net.Http.Headers;
 using MlExperiments.Api.Infrastructure;
-using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 
 namespace MlExperiments.Api.Experiments;
 
-/// <summary>Looks at experiments: single ones, curves, weights, the best.</summary>
+/// <summary>Looks at experiments: single ones, curves, the best.</summary>
 internal static class ExperimentsEndpoints
 {
     private const int MaxBest = 1000;
@@ -80,16 +78,6 @@ internal static class ExperimentsEndpoints
                  "curves": {"loss": [{"step": 100, "value": 0.61}, {"step": 200, "value": 0.27}], "validationAccuracy": [{"step": 100, "value": 0.93}, {"step": 200, "value": 0.955}]}}
                 """)
             .Fails(400, 404);
-        group.MapGet("/experiments/{id:guid}/weights", GetWeights)
-            .WithSummary("The trained weights as a safetensors file, which PyTorch loads")
-            .WithDescription("Completed experiments have them. Ranges and ETags work, so that a download that was cut off goes on.")
-            .WithExamples()
-            .Produces<Stream>(StatusCodes.Status200OK, "application/octet-stream")
-            .Produces<Stream>(StatusCodes.Status206PartialContent, "application/octet-stream")
-            .Produces(StatusCodes.Status304NotModified)
-            .Produces(StatusCodes.Status416RangeNotSatisfiable)
-            .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The experiment is running: it has weights once it is completed."}""")
-            .Fails(404, 409, 410);
     }
 
     private static async Task<Results<Ok<BestResponse>, ValidationProblem, ProblemHttpResult>> GetBest(
@@ -193,25 +181,6 @@ internal static class ExperimentsEndpoints
             points.GroupBy(point => point.Name).ToDictionary(
                 curve => curve.Key,
                 IReadOnlyList<PointResponse> (curve) => [.. curve.Select(point => new PointResponse(point.Step, point.Value))])));
-    }
-
-    private static async Task<Results<FileStreamHttpResult, ProblemHttpResult>> GetWeights(
-        Guid id, ExperimentsDbContext db, IBlobStore blobs, CancellationToken cancellationToken)
-    {
-        var experiment = await db.Experiments.Where(candidate => candidate.Id == id)
-            .Select(candidate => new { candidate.Status, candidate.Number, candidate.WeightsBlob, candidate.FinishedAt })
-            .SingleOrDefaultAsync(cancellationToken);
-        if (experiment is null)
-            return Problems.NotFound("experiment", id);
-        if (experiment.WeightsBlob is null)
-            return Problems.Conflict($"The experiment is {StatusCounts.Name(experiment.Status)}: it has weights once it is completed.");
-        return TypedResults.Stream(
-            await blobs.OpenReadAsync(experiment.WeightsBlob, 0, null, cancellationToken),
-            "application/octet-stream",
-            $"experiment-{experiment.Number}.safetensors",
-            experiment.FinishedAt,
-            new EntityTagHeaderValue($"\"{experiment.WeightsBlob}\""),
-            enableRangeProcessing: true);
     }
 
     private sealed record CurvePoint(string Name, int Step, double Value);

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
+using MlExperiments.Shared.Onnx;
 using MlExperiments.Training.Data;
 using MlExperiments.Training.Loop;
 using MlExperiments.Training.Models;
@@ -25,7 +26,8 @@ internal static partial class TrainVerb
         var output = TrainedFolder.CreateOption();
         var device = DeviceOption.Create();
         var verbose = new Option<bool>("--verbose") { Description = "Print precision, recall and F1 of each class, too" };
-        var command = new Command("train", "Train an experiment and print its accuracy") { images, size, channels, output, device, verbose };
+        var onnx = new Option<bool>("--onnx") { Description = $"Write an ONNX file beside the weights, too (architecture {OnnxModel.Architecture})" };
+        var command = new Command("train", "Train an experiment and print its accuracy") { images, size, channels, output, device, verbose, onnx };
         parameters.AddTo(command);
         command.SetAction(result => CommandLine.Guarded(() => Train(
             parameters.Read(result),
@@ -33,12 +35,16 @@ internal static partial class TrainVerb
             Shape(result.GetValue(size)!, result.GetValue(channels)),
             TrainedFolder.At(result.GetValue(output)),
             result.GetValue(device)!,
-            result.GetValue(verbose))));
+            result.GetValue(verbose),
+            result.GetValue(onnx))));
         return command;
     }
 
-    private static int Train(ExperimentParameters parameters, DirectoryInfo images, ImageShape shape, TrainedFolder folder, string device, bool verbose)
+    private static int Train(
+        ExperimentParameters parameters, DirectoryInfo images, ImageShape shape, TrainedFolder folder, string device, bool verbose, bool onnx)
     {
+        if (onnx && parameters.Architecture != OnnxModel.Architecture)
+            throw new InvalidDataException($"--onnx writes networks of the architecture {OnnxModel.Architecture} only, and this one is {parameters.Architecture}: leave it out.");
         Engine.UseOneThread();
         Engine.UseDevice(device);
         var files = ImageFolder.Scan(images.FullName);
@@ -51,6 +57,7 @@ internal static partial class TrainVerb
             using var run = Start(parameters, dataSet, folder, progress);
             // Those of other images that were trained on before: where this is interrupted, none are better than these.
             File.Delete(ClassReport.PathOf(weights));
+            File.Delete(OnnxOutput.PathOf(weights));
             progress.Show(run.Train);
             if (progress.Measured is not { } measured)
             {
@@ -64,6 +71,7 @@ internal static partial class TrainVerb
 
         if (verbose) PrintClasses(ClassReport.PathOf(weights));
         Console.WriteLine($"weights: {weights}");
+        if (onnx) Console.WriteLine($"onnx: {OnnxOutput.Save(weights)}");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"accuracy: {accuracy:F4}"));
         return 0;
     }

@@ -72,6 +72,8 @@ public sealed class StudyTests : PageFixture
         await Page.ReloadAsync();
         await Button("Resume").ClickAsync();
         await Link("Weights").WaitForAsync(new() { Timeout = 120_000 });
+        var download = await Page.RunAndWaitForDownloadAsync(() => Link("ONNX").ClickAsync());
+        Assert.That(download.SuggestedFilename, Does.Match(@"^experiment-\d+\.onnx$"));
 
         await Assertions.Expect(Page.GetByLabel("Another learning rate")).ToHaveCountAsync(0);
         Assert.That(await Page.GetByText("took it up at step").CountAsync(), Is.GreaterThanOrEqualTo(2), "its attempts");

@@ -147,7 +147,9 @@ internal static class Calls
             .Bad(400, "pairs", "9,901", query: "pairs=9901")
             .Bad(409, "", "one that is not completed", of: Things.Queued),
         new Call("GET /api/experiments/{id}/weights", Things.Completed)
-            .Good(200, "the experiment")
+            .Good(200, "the experiment: safetensors")
+            .Good(200, "the experiment: ONNX", query: "format=onnx")
+            .Bad(400, "format", "pickle", query: "format=pickle")
             .Bad(409, "", "one that is not completed", of: Things.Queued),
     ];
 

@@ -49,7 +49,7 @@ internal sealed class Things
         var model = (await database.ModelAsync(classes: 2)).ToString();
         var study = await PostAsync(client, $"/api/models/{model}/experiments", null);
         var experiments = study.GetProperty("experiments");
-        var weights = await blobs.PutAsync(new MemoryStream([1, 2, 3]), CancellationToken.None);
+        var weights = await blobs.PutAsync(new MemoryStream(CnnWeights.Make()), CancellationToken.None);
         var completed = experiments[0].GetProperty("id").GetGuid();
         await database.CompleteAsync(completed, 0.9, weights: weights.Hash);
         await database.ClassesAsync(completed, new([10, 10], [11, 9], [9, 8], [new(1, 0, 2), new(0, 1, 1)], [new(190, 1, 0, 0.9, 0.1)]));

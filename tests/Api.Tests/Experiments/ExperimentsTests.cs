@@ -1,8 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
-using Microsoft.Extensions.DependencyInjection;
-using MlExperiments.Shared.Blobs;
 
 namespace MlExperiments.Api.Tests.Experiments;
 
@@ -166,28 +164,6 @@ public sealed class ExperimentsTests : ApiFixture
         var rest = await JsonAsync(await Client.GetAsync($"/api/experiments/{ids[0]}/metrics?after=990"));
         Assert.That(rest.GetProperty("curves").GetProperty("loss").ToString(), Is.EqualTo("""[{"step":995,"value":null},{"step":1000,"value":1000}]"""));
         await InvalidAsync(await Client.GetAsync($"/api/experiments/{ids[0]}/metrics?maxPoints=1"), "maxPoints");
-    }
-
-    [Test]
-    public async Task Weights_BeforeAndAfterCompletion_Give409ThenTheFile()
-    {
-        var (_, ids) = await GenerateAsync();
-        await ProblemAsync(await Client.GetAsync($"/api/experiments/{ids[0]}/weights"), HttpStatusCode.Conflict);
-        var blob = await Services.GetRequiredService<IBlobStore>().PutAsync(new MemoryStream([1, 2, 3]), CancellationToken.None);
-        await Database.CompleteAsync(ids[0], 0.9, weights: blob.Hash);
-        await Database.CompleteAsync(ids[1], 0.9);
-
-        var response = await Client.GetAsync($"/api/experiments/{ids[0]}/weights");
-
-        Assert.That(await response.Content.ReadAsByteArrayAsync(), Is.EqualTo(new byte[] { 1, 2, 3 }));
-        Assert.That(response.Content.Headers.ContentDisposition?.FileName, Is.EqualTo("experiment-1.safetensors"));
-        using var head = await Client.SendAsync(new HttpRequestMessage(HttpMethod.Head, $"/api/experiments/{ids[0]}/weights"));
-        Assert.That(head.StatusCode, Is.EqualTo(HttpStatusCode.OK));
-        Assert.That(head.Content.Headers.ContentLength, Is.EqualTo(3));
-        Assert.That(head.Headers.ETag, Is.EqualTo(response.Headers.ETag));
-        Assert.That(await head.Content.ReadAsByteArrayAsync(), Is.Empty);
-        var problem = await ProblemAsync(await Client.GetAsync($"/api/experiments/{ids[1]}/weights"), HttpStatusCode.Gone);
-        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("backup"));
     }
 
     [Test]

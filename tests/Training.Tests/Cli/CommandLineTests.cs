@@ -48,6 +48,11 @@ public sealed class CommandLineTests
         Assert.That(lines[2], Does.StartWith("validation mean: precision "));
         Assert.That(File.Exists(lines[3]["classes: ".Length..]), Is.True, lines[3]);
 
+        // In ONNX, beside the weights.
+        var onnx = (await TrainAsync("150", "--onnx")).Output.Split('\n')[1];
+        Assert.That(onnx, Does.Match("^onnx: .*/step-150\\.onnx$"));
+        Assert.That(new FileInfo(onnx["onnx: ".Length..]).Length, Is.GreaterThan(1000));
+
         var image = Path.Combine(_digits.Folder, "one.png");
         await File.WriteAllBytesAsync(image, DigitPainter.PaintPng(1, 4711));
         var test = await TrainerProcess.RunAsync(["test", .. Small, "--k", "150", "--image", image, "--output", _output]);
@@ -70,6 +75,10 @@ public sealed class CommandLineTests
         var test = await TrainerProcess.RunAsync(["test", .. options, "--architecture", "resnet18", "--image", image]);
         Assert.That(test.Code, Is.Zero, test.Errors);
         Assert.That(test.Output, Does.StartWith("label: "));
+
+        var onnx = await TrainerProcess.RunAsync(["train", .. options, "--architecture", "resnet18", "--size", "8x8", "--images", _images, "--onnx"]);
+        Assert.That(onnx.Code, Is.Not.Zero);
+        Assert.That(onnx.Errors, Does.Contain("--onnx writes networks of the architecture cnn only"));
 
         var cnn = await TrainerProcess.RunAsync(["train", .. options, "--images", _images]);
         Assert.That(cnn.Code, Is.Not.Zero);

@@ -1,0 +1,102 @@
+using System.Security.Cryptography;
+using MlExperiments.Shared.Contracts;
+
+namespace MlExperiments.Shared.Onnx;
+
+/// <summary>An ONNX file that is put together as it is read, from any place on: its graph from memory, its weights from the safetensors file.</summary>
+public sealed class OnnxStream : Stream
+{
+    private readonly SafetensorsReader _weights;
+    private readonly ReadOnlyMemory<byte> _graph;
+    private readonly List<Piece> _pieces = [];
+    private long _position;
+
+    internal OnnxStream(ProtobufMessage model, SafetensorsReader weights)
+    {
+        (_weights, _graph, Length) = (weights, model.Bytes, model.Length);
+        Tag = Convert.ToHexStringLower(SHA256.HashData(_graph.Span));
+        var (at, start) = (0, 0L);
+        foreach (var (next, tensor) in model.Tensors)
+        {
+            _pieces.Add(new(start, next - at, at, null));
+            start += next - at;
+            _pieces.Add(new(start, tensor.Length, 0, tensor));
+            start += tensor.Length;
+            at = next;
+        }
+
+        _pieces.Add(new(start, _graph.Length - at, at, null));
+    }
+
+    /// <summary>SHA-256 over all but the weights, lower-case hex: files of the same weights with the same tag have the same bytes.</summary>
+    public string Tag { get; }
+
+    public override bool CanRead => true;
+    public override bool CanSeek => true;
+    public override bool CanWrite => false;
+    public override long Length { get; }
+
+    public override long Position
+    {
+        get => _position;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(value);
+            _position = value;
+        }
+    }
+
+    /// <summary>Fills the buffer unless the file ends before.</summary>
+    /// <exception cref="InvalidDataException">The weights were cut short meanwhile.</exception>
+    public override int Read(Span<byte> buffer)
+    {
+        var read = 0;
+        foreach (var piece in _pieces.SkipWhile(piece => piece.End <= _position))
+        {
+            if (read == buffer.Length)
+                break;
+            var from = _position - piece.Start;
+            var count = (int)Math.Min(buffer.Length - read, piece.Length - from);
+            if (piece.Tensor is { } tensor)
+                _weights.Read(tensor, from, buffer.Slice(read, count));
+            else
+                _graph.Span.Slice(piece.At + (int)from, count).CopyTo(buffer[read..]);
+            read += count;
+            _position += count;
+        }
+
+        return read;
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    public override long Seek(long offset, SeekOrigin origin) => Position = origin switch
+    {
+        SeekOrigin.Begin => offset,
+        SeekOrigin.Current => _position + offset,
+        _ => Length + offset,
+    };
+
+    public override void Flush()
+    {
+    }
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            _weights.Dispose();
+        base.Dispose(disposing);
+    }
+
+    /// <summary>A tensor, or what lies before, between or behind tensors.</summary>
+    /// <param name="Start">Its place in the file.</param>
+    /// <param name="At">Its place in the graph, where it is no tensor.</param>
+    private readonly record struct Piece(long Start, long Length, int At, SafetensorsTensor? Tensor)
+    {
+        public long End => Start + Length;
+    }
+}
