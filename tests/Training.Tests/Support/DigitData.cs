@@ -16,7 +16,7 @@ internal sealed class DigitData : IDisposable
     /// <summary>A parameter set that trains in a millisecond a step.</summary>
     public static TrajectoryParameters Small { get; } = new()
     {
-        LearningRate = 0.003, Layers = 2, BatchSize = 16, Filters = 4, DenseUnits = 16, Dropout = 0.25, Seed = 7,
+        LearningRate = 0.003, Layers = 2, BatchSize = 16, Filters = 16, DenseUnits = 16, Dropout = 0.25, Seed = 7,
     };
 
     public string NewFolder() => Directory.CreateDirectory(Path.Combine(Folder, Guid.NewGuid().ToString("N"))).FullName;
