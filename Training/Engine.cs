@@ -1,3 +1,4 @@
+using MlExperiments.Training.Models;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -9,6 +10,12 @@ internal static class Engine
     public const string Auto = "auto";
     public const string Cpu = "cpu";
     public const string Cuda = "cuda";
+
+    /// <summary>
+    /// Our own kernels as far as results depend on them: the number counts up whenever the same steps on the same engine come to round otherwise. What was
+    /// begun with others is not said to repeat its bits.
+    /// </summary>
+    public static string Kernels { get; } = ConvPoolRelu.IsSupported ? "2, fused first block" : "2";
 
 #if TORCH_SYSTEM
     public const string Name = "libtorch";

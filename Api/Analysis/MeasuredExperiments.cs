@@ -37,7 +37,7 @@ internal static class MeasuredExperiments
 
     /// <summary>The best ones, in this order.</summary>
     public static IQueryable<Experiment> Best(this IQueryable<Experiment> experiments, string metric, int count) =>
-        (Maximizes(metric) ? experiments.OrderByDescending(Key(metric)) : experiments.OrderBy(Key(metric))).ThenBy(experiment => experiment.Number).Take(count);
+        ExperimentOrder.Find(metric, Maximizes(metric), acrossModels: false)!.Apply(experiments, null).Take(count);
 
     /// <summary>So many at random, and the same each time: a fingerprint is as good as a random number.</summary>
     public static IQueryable<Experiment> Sample(this IQueryable<Experiment> experiments, int count) =>

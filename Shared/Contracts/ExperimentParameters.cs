@@ -110,10 +110,11 @@ public record TrajectoryParameters
     public string PatienceMetric { get; init; } = "loss";
 
     /// <summary>
-    /// What convolutions compute in, of every architecture: <c>float32</c>, or <c>bfloat16</c>, which has its range and 8 bits of precision
-    /// (Kalamkar et al. 2019, arXiv:1905.12322). Weights, the sums of gradients, the optimizer and dense layers stay in float32 (mixed precision,
-    /// Micikevicius et al. 2018, arXiv:1710.03740). It takes up to half the time off a step on CPUs with AVX-512 BF16 or AMX, is meant for GPUs
-    /// that compute in it, too, and is slow elsewhere. Results differ slightly from those of float32.
+    /// What all convolutions but the first compute in, of every architecture: <c>float32</c>, or <c>bfloat16</c>, which has its range and 8 bits of precision
+    /// (Kalamkar et al. 2019, arXiv:1905.12322): activations between convolutions and these convolutions' gradients are rounded to it. Weights, the optimizer,
+    /// batch norm and dense layers stay in float32 (mixed precision, Micikevicius et al. 2018, arXiv:1710.03740). It takes up to half the time off a step on
+    /// CPUs with AVX-512 BF16 or AMX, is meant for GPUs that compute in it, too, and is slow elsewhere. Results differ slightly from those of float32. A
+    /// <c>cnn</c> of one layer has no such convolution.
     /// </summary>
     [AllowedValues("float32", "bfloat16")]
     public string Precision { get; init; } = "float32";
@@ -170,6 +171,8 @@ public sealed record ExperimentParameters : TrajectoryParameters
             normalized = normalized with { DecayEvery = usual.DecayEvery, DecayFactor = usual.DecayFactor };
         if (Patience == 0)
             normalized = normalized with { PatienceMetric = usual.PatienceMetric };
+        if (Architecture == "cnn" && Layers == 1)
+            normalized = normalized with { Precision = usual.Precision };
         if (Architecture != "cnn")
         {
             normalized = normalized with

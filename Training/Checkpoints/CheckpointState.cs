@@ -43,6 +43,9 @@ internal sealed record CheckpointState
 
     public required string EngineVersion { get; init; }
 
+    /// <summary>As <see cref="Engine.Kernels"/> has it; null in checkpoints of before it was kept.</summary>
+    public string? Kernels { get; init; }
+
     /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
     public required string Device { get; init; }
 
@@ -52,6 +55,6 @@ internal sealed record CheckpointState
     /// <summary>Steps between two points, which decide when patience runs out; null in checkpoints of before it was kept.</summary>
     public int? EvaluateEvery { get; init; }
 
-    /// <summary>Whether all steps so far were done by this engine, version, device and processor, and by one that repeats its bits, with points as far apart.</summary>
+    /// <summary>Whether all steps so far were done by this engine, version, kernels, device and processor, and by one that repeats its bits, with points as far apart.</summary>
     public required bool Reproducible { get; init; }
 }

@@ -247,6 +247,7 @@ internal sealed class TrainingRun : IDisposable
             PatienceWaited = _patience.Waited,
             Engine = Engine.Name,
             EngineVersion = Engine.Version,
+            Kernels = Engine.Kernels,
             Device = Engine.Device,
             Processor = Processor.Name,
             EvaluateEvery = _command.EvaluateEvery,
@@ -289,7 +290,8 @@ internal sealed class TrainingRun : IDisposable
         _pointIsDue = state.PointIsDue;
         _patience = new(_parameters, state.PatienceBest, state.PatienceWaited);
         _reproducible &= state.Reproducible
-            && (state.Engine, state.EngineVersion, state.Device, state.Processor) == (Engine.Name, Engine.Version, Engine.Device, Processor.Name)
+            && (state.Engine, state.EngineVersion, state.Kernels, state.Device, state.Processor)
+                == (Engine.Name, Engine.Version, Engine.Kernels, Engine.Device, Processor.Name)
             && (state.EvaluateEvery ?? _command.EvaluateEvery) == _command.EvaluateEvery;
         return new(state.LossSum, state.RightSum, state.ImageSum, state.LastLoss);
     }

@@ -18,11 +18,11 @@ internal sealed class Cnn : Network
     private readonly TrajectoryParameters _parameters;
     private readonly IReadOnlyList<bool> _pooled;
 
-    // Null where the composition of libtorch's calls serves better, or alone.
-    private readonly FirstBlock? _first;
+    // Null where libtorch's calls serve.
+    private readonly ConvPoolRelu? _first;
 
-    // Of the latest pass of training: the images, and what the first block made of them.
-    private (Tensor Images, Tensor Maps)? _pass;
+    // The latest pass of training's images and the first block's output, until its gradient is taken.
+    private (Tensor Images, Tensor Output)? _pass;
 
     /// <inheritdoc cref="Network(NetworkLayout, ImageShape, int, int)"/>
     /// <exception cref="InvalidDataException">It would be too large.</exception>
@@ -35,7 +35,7 @@ internal sealed class Cnn : Network
         : base(made.Layout, shape, classes, parameters.Seed)
     {
         (_parameters, _pooled) = (parameters, made.Pooled);
-        if (_pooled[0] && FirstBlock.Serves(parameters.KernelSize, parameters.Filters)) _first = new(shape, parameters.Filters);
+        if (_pooled[0] && ConvPoolRelu.Serves(shape, parameters.KernelSize, parameters.Filters, parameters.BatchSize)) _first = new(shape, parameters.Filters);
     }
 
     /// <inheritdoc/>
@@ -45,7 +45,7 @@ internal sealed class Cnn : Network
         var views = CutParts();
         var next = 0;
 
-        var x = _first is null ? Scale(images) : FirstMaps(images, trainingSeed is not null).permute(0, 3, 1, 2);
+        var x = _first is null ? Scale(images) : FirstOutput(images, trainingSeed is not null).permute(0, 3, 1, 2);
         var padding = _parameters.KernelSize / 2;
         for (var layer = 0; layer < _pooled.Count; layer++)
         {
@@ -72,19 +72,20 @@ internal sealed class Cnn : Network
     /// <inheritdoc/>
     public override Tensor GradientOf(Tensor loss)
     {
-        if (_first is null || _pass is not { } pass) return base.GradientOf(loss);
-        var gradients = autograd.grad([loss], [Flat, pass.Maps]);
-        _first.Backward(pass.Images, gradients[1].contiguous(), gradients[0]);
+        if (_first is null) return base.GradientOf(loss);
+        var (images, output) = _pass ?? throw new InvalidOperationException("There was no pass of training since the latest gradient.");
         _pass = null;
+        var gradients = autograd.grad([loss], [Flat, output]);
+        _first.Backward(images, gradients[1].contiguous(), gradients[0]);
         return gradients[0];
     }
 
-    // A leaf of its own while training: the way back through it is the block's.
-    private Tensor FirstMaps(Tensor images, bool isTraining)
+    // While training a leaf: autograd's backward pass ends there, and the block's own goes on.
+    private Tensor FirstOutput(Tensor images, bool training)
     {
-        var maps = _first!.Forward(images, Flat.detach());
-        if (isTraining) _pass = (images, maps.requires_grad_(true).MoveToOuterDisposeScope());
-        return maps;
+        var output = _first!.Forward(images, Flat.detach(), training);
+        if (training) _pass = (images, output.requires_grad_(true).MoveToOuterDisposeScope());
+        return output;
     }
 
     /// <summary>What the network consists of, without making it.</summary>

@@ -60,14 +60,15 @@ internal abstract class Network : IDisposable
     public static NetworkLayout LayoutOf(TrajectoryParameters parameters, ImageShape shape, int classes) =>
         parameters.Architecture == "cnn" ? Cnn.Layout(parameters, shape, classes).Layout : ResNet.Layout(parameters.Architecture, shape, classes);
 
-    /// <summary>The classes' logits.</summary>
+    /// <summary>The classes' logits. One pass at a time.</summary>
     /// <param name="images">uint8 <c>[n, h, w, c]</c>.</param>
     /// <param name="trainingSeed">Where a pass of training draws what is random in it; null for a pass that only looks.</param>
     /// <returns>float32 <c>[n, classes]</c>.</returns>
     public abstract Tensor Forward(Tensor images, long? trainingSeed);
 
     /// <summary>The gradient of a loss by all parameters, in the order of <see cref="Flat"/>.</summary>
-    /// <param name="loss">Of the logits of the latest pass of training.</param>
+    /// <param name="loss">Of the logits of the latest pass of training, whose images are still there; once for each.</param>
+    /// <exception cref="InvalidOperationException">There was no such pass.</exception>
     public virtual Tensor GradientOf(Tensor loss) => autograd.grad([loss], [Flat])[0];
 
     /// <summary>The parts as views of the flat tensor, each in its training shape.</summary>
@@ -82,7 +83,7 @@ internal abstract class Network : IDisposable
         Buffers?.Dispose();
     }
 
-    /// <summary>What convolutions compute in, but for the first one: pixels have more than bfloat16's precision, and its time is little.</summary>
+    /// <summary>What convolutions compute in, but for the first one: pixels would be rounded, and its time is little.</summary>
     protected static ScalarType ConvolutionType(TrajectoryParameters parameters) =>
         parameters.Precision == "bfloat16" ? ScalarType.BFloat16 : ScalarType.Float32;
 

@@ -14,7 +14,7 @@ start_service() {
   (
     export MLEXPERIMENTS_RUN=$DATA
     # Garbage is collected after 2 MiB instead of the processor's cache: some 15 MiB less each.
-    export DOTNET_GCgen0size=0x200000
+    export DOTNET_GCgen0size=${DOTNET_GCgen0size:-0x200000}
     if [[ $name == api ]]; then
       program=Api
       export ASPNETCORE_URLS=http://127.0.0.1:$PORT

@@ -127,6 +127,7 @@ public sealed class TableTests : PageFixture
         await Assertions.Expect(Page.GetByRole(AriaRole.Columnheader, new() { Name = "Progress" })).ToHaveCountAsync(0);
 
         await AddConditionAsync("Layers", "at most", "2");
+        await Assertions.Expect(Button("Add condition")).ToBeFocusedAsync();
         await Assertions.Expect(Rows).ToHaveCountAsync(8);
         await AddConditionAsync("Name", "contains", "steps 10");
         await Assertions.Expect(Rows).ToHaveCountAsync(4);

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace MlExperiments.Testing;
 
-/// <summary>This process's memory as the system counts it.</summary>
+/// <summary>Processes' memory as the system counts it.</summary>
 public static class ProcessMemory
 {
     /// <summary>Resident memory now, in bytes.</summary>

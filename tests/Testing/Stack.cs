@@ -30,7 +30,7 @@ public sealed class Stack : IAsyncDisposable
     /// <summary>The one that was started last.</summary>
     public ServiceProcess Api { get; private set; } = null!;
 
-    /// <summary>Likewise.</summary>
+    /// <summary>The one that was started last.</summary>
     public ServiceProcess Worker { get; private set; } = null!;
 
     /// <param name="database">Empty; a fresh one where null. The stack disposes of it.</param>

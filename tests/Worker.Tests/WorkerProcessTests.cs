@@ -398,7 +398,7 @@ public sealed class WorkerProcessTests
     public async Task Training_InBfloat16_TakesItsPrecisionToTheTrainer()
     {
         _stack.StartWorker("anna");
-        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small with { Precision = "bfloat16" }, [20]);
+        var trajectory = await _stack.Rows.AddTrajectoryAsync(WorkerStack.Small with { Layers = 2, Precision = "bfloat16" }, [20]);
 
         var experiment = await _stack.WhenFinalAsync(trajectory.Id, 20);
 

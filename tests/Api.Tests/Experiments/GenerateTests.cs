@@ -53,13 +53,13 @@ public sealed class GenerateTests : ApiFixture
     public async Task Generate_OfTwoPrecisions_NamesEach_AndKnowsWhatIsThere()
     {
         var model = await Database.ModelAsync();
-        const string Required = """ "fixed": {"learningRate": 0.1, "layers": 1, "steps": 10}}""";
+        const string Required = """ "fixed": {"learningRate": 0.1, "layers": 2, "steps": 10}}""";
         await PostRawAsync($"/api/models/{model}/experiments", """{"space": {}, """ + Required);
         var study = await JsonAsync(await PostRawAsync($"/api/models/{model}/experiments", """{"space": {"precision": ["float32", "bfloat16"]}, """ + Required));
         Assert.That(study.GetProperty("existing").GetArrayLength(), Is.EqualTo(1), "float32 is what it is without a word about it");
         Assert.That(
             study.GetProperty("experiments").EnumerateArray().Select(experiment => experiment.GetProperty("name").GetString()),
-            Is.EqualTo(new[] { "lr 0.1, layers 1, steps 10, precision bfloat16" }));
+            Is.EqualTo(new[] { "lr 0.1, layers 2, steps 10, precision bfloat16" }));
 
         var list = await JsonAsync(await Client.GetAsync($"/api/models/{model}/experiments?sort=precision&filter={Uri.EscapeDataString("precision ~ float")}"));
         Assert.That(

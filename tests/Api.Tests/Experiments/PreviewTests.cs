@@ -58,13 +58,13 @@ public sealed class PreviewTests : ApiFixture
     {
         var model = await Database.ModelAsync();
         var study = await JsonAsync(await PostRawAsync(
-            $"/api/models/{model}/experiments", """{"space": {"precision": ["float32", "bfloat16"]}, "fixed": {"learningRate": 0.1, "layers": 1, "steps": 100}}"""));
+            $"/api/models/{model}/experiments", """{"space": {"precision": ["float32", "bfloat16"]}, "fixed": {"learningRate": 0.1, "layers": 2, "steps": 100}}"""));
         // A step takes 10 ms.
         foreach (var experiment in study.GetProperty("experiments").EnumerateArray())
             await Database.CompleteAsync(experiment.GetProperty("id").GetGuid(), 0.9);
         await Database.ExecuteAsync("UPDATE experiments SET duration_seconds = duration_seconds / 4 WHERE model_id = $1 AND parameters ->> 'precision' = 'bfloat16'", model);
 
-        var preview = await PreviewAsync(model, $$$"""{"space": {}, "fixed": {"learningRate": 0.2, "layers": 1, "steps": 1000, "precision": "{{{precision}}}"}}""");
+        var preview = await PreviewAsync(model, $$$"""{"space": {}, "fixed": {"learningRate": 0.2, "layers": 2, "steps": 1000, "precision": "{{{precision}}}"}}""");
 
         Assert.That(preview.GetProperty("estimatedSeconds").GetDouble(), Is.EqualTo(seconds).Within(1e-9));
     }

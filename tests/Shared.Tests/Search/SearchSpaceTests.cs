@@ -138,14 +138,16 @@ public sealed class SearchSpaceTests
         Assert.That(GridSampler.Sample(space!, 100, out _), Has.Count.EqualTo(3));
     }
 
-    [TestCase("cnn")]
-    [TestCase("resnet50")]
-    public void Precision_OfEveryArchitecture_IsADifference(string architecture)
+    [TestCase("cnn", 2, "float32 bfloat16")]
+    [TestCase("cnn", 1, "float32", Description = "its only convolution is the first")]
+    [TestCase("resnet50", 1, "float32 bfloat16")]
+    public void Precision_WhereAConvolutionFollowsTheFirst_IsADifference(string architecture, int layers, string expected)
     {
-        var space = Read("""{"precision": ["float32", "bfloat16"]}""", $$"""{"learningRate": 0.1, "layers": 1, "steps": 10, "architecture": "{{architecture}}"}""", out var errors);
+        var space = Read(
+            """{"precision": ["float32", "bfloat16"]}""", $$"""{"learningRate": 0.1, "layers": {{layers}}, "steps": 10, "architecture": "{{architecture}}"}""", out var errors);
 
         Assert.That(errors, Is.Empty);
-        Assert.That(GridSampler.Sample(space!, 100, out _).Select(parameters => parameters.Precision), Is.EqualTo(new[] { "float32", "bfloat16" }));
+        Assert.That(string.Join(' ', GridSampler.Sample(space!, 100, out _).Select(parameters => parameters.Precision)), Is.EqualTo(expected));
     }
 
     [Test]

@@ -8,11 +8,12 @@ namespace MlExperiments.Training.Tests.LibTorch;
 [NonParallelizable]
 public sealed class LeakTests
 {
-    [Test]
-    public void Training_Over10000Steps_KeepsItsTensorsAndMemory()
+    [TestCase(1, Description = "libtorch's calls")]
+    [TestCase(16, Description = "the fused first block")]
+    public void Training_Over10000Steps_KeepsItsTensorsAndMemory(int filters)
     {
         using var digits = new DigitData();
-        var parameters = new TrajectoryParameters { LearningRate = 0.001, Layers = 1, BatchSize = 4, Filters = 1, DenseUnits = 4, Dropout = 0.5 };
+        var parameters = new TrajectoryParameters { LearningRate = 0.001, Layers = 1, BatchSize = 4, Filters = filters, DenseUnits = 4, Dropout = 0.5 };
         var before = Tensor.TotalCount;
         var (tensors, memory) = (new HashSet<long>(), new List<long>());
         var host = new RecordingHost

@@ -129,17 +129,18 @@ public sealed class CnnTests
         Assert.That(Tensor.TotalCount, Is.EqualTo(before));
     }
 
-    [Test]
-    public void Gradient_OfTheLoss_MatchesFiniteDifferences()
+    [TestCase(3, Description = "libtorch's calls")]
+    [TestCase(16, Description = "the fused first block")]
+    public void Gradient_OfTheLoss_MatchesFiniteDifferences(int filters)
     {
         using var scope = NewDisposeScope();
-        using var network = new Cnn(Parameters, Shape, 4);
+        using var network = new Cnn(Parameters with { Filters = filters }, Shape, 4);
         var images = empty([6, Shape.Height, Shape.Width, Shape.Channels], ScalarType.Byte);
         new Random(2).NextBytes(images.bytes);
         var labels = zeros([6], ScalarType.Int64);
         Tensor Loss() => functional.cross_entropy(network.Forward(images, 11), labels);
 
-        var gradient = Values(autograd.grad([Loss()], [network.Flat])[0]);
+        var gradient = Values(network.GradientOf(Loss()));
         var direction = gradient.Select(value => value / MathF.Sqrt(gradient.Sum(g => g * g))).ToArray();
         double LossAt(float distance)
         {
@@ -155,6 +156,25 @@ public sealed class CnnTests
         const float Distance = 0.005f;
         var slope = (LossAt(Distance) - LossAt(-Distance)) / (2 * Distance);
         Assert.That(slope, Is.EqualTo(Math.Sqrt(gradient.Sum(g => g * g))).Within(1).Percent);
+
+        // The first block's own share: along the first weights and biases alone.
+        var own = filters * ((9 * Shape.Channels) + 1);
+        Array.Clear(direction, own, direction.Length - own);
+        slope = (LossAt(Distance) - LossAt(-Distance)) / (2 * Distance);
+        Assert.That(slope, Is.EqualTo(gradient.Zip(direction, (g, d) => (double)g * d).Sum()).Within(2).Percent);
+    }
+
+    [Test]
+    public void GradientOf_WithoutAPassOfTraining_IsRefused()
+    {
+        if (!ConvPoolRelu.Serves(Shape, 3, 16, 1)) Assert.Ignore("Only the fused first block has a backward pass of its own.");
+        using var scope = NewDisposeScope();
+        using var network = new Cnn(Parameters with { Filters = 16 }, Shape, 4);
+        var images = zeros([1, Shape.Height, Shape.Width, Shape.Channels], ScalarType.Byte);
+        var loss = functional.cross_entropy(network.Forward(images, 1), zeros([1], ScalarType.Int64));
+        _ = network.Forward(images, null);
+        Assert.That(() => network.GradientOf(loss), Throws.Nothing, "a pass that only looks is in nobody's way");
+        Assert.That(() => network.GradientOf(loss), Throws.InvalidOperationException);
     }
 
     private static float[] Values(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.detach().bytes).ToArray();

@@ -6,14 +6,22 @@ using static TorchSharp.torch.nn;
 
 namespace MlExperiments.Training.Tests.Models;
 
-public sealed class FirstBlockTests
+public sealed class ConvPoolReluTests
 {
     [SetUp]
     public void SkipWhereThereIsNone()
     {
-        if (!FirstBlock.Serves(kernelSize: 3, filters: 32))
-            Assert.Ignore("This processor has no fused multiplication and addition: libtorch's calls are used instead.");
+        if (!ConvPoolRelu.Serves(new(28, 28, 1), kernelSize: 3, filters: 32, batchSize: 64))
+            Assert.Ignore("This processor and device have no fused block: libtorch's calls serve.");
     }
+
+    [TestCase(28, 3, 32, 64, true)]
+    [TestCase(28, 5, 32, 64, false, Description = "other kernels are libtorch's")]
+    [TestCase(28, 3, 24, 64, false, Description = "two vectors at a time")]
+    [TestCase(224, 3, 256, 167, true)]
+    [TestCase(224, 3, 256, 168, false, Description = "more than 2 GiB of activations")]
+    public void Serves_WhatItCan_AndNoMore(int side, int kernelSize, int filters, int batchSize, bool expected) =>
+        Assert.That(ConvPoolRelu.Serves(new(side, side, 3), kernelSize, filters, batchSize), Is.EqualTo(expected));
 
     [TestCase(28, 28, 1, 32)]
     [TestCase(9, 8, 3, 16)]
@@ -23,7 +31,7 @@ public sealed class FirstBlockTests
     {
         using var scope = NewDisposeScope();
         var shape = new ImageShape(width, height, channels);
-        var images = Images(5, shape, sparse: false);
+        var images = Images(5, shape);
         var flat = Parameters(filters, channels);
         var theirs = Composed(images, flat.requires_grad_(true), filters, channels);
         var upstream = empty(theirs.shape, ScalarType.Float32);
@@ -31,8 +39,8 @@ public sealed class FirstBlockTests
         using (no_grad()) upstream.uniform_(-1, 1);
         var theirGradient = autograd.grad([Weighted(theirs, upstream)], [flat])[0];
 
-        var block = new FirstBlock(shape, filters);
-        var ours = block.Forward(images, flat.detach());
+        var block = new ConvPoolRelu(shape, filters);
+        var ours = block.Forward(images, flat.detach(), training: true);
         var gradient = zeros(flat.shape, ScalarType.Float32);
         block.Backward(images, upstream, gradient);
 
@@ -42,27 +50,32 @@ public sealed class FirstBlockTests
         Assert.That(Values(gradient), Is.EqualTo(Values(theirGradient)).Within(1e-3));
 
         var again = zeros(flat.shape, ScalarType.Float32);
-        Assert.That(Values(block.Forward(images, flat.detach())), Is.EqualTo(Values(ours)));
+        Assert.That(Values(block.Forward(images, flat.detach(), training: true)), Is.EqualTo(Values(ours)));
         block.Backward(images, upstream, again);
         Assert.That(Values(again), Is.EqualTo(Values(gradient)), "the same bits");
     }
 
-    /// <summary>Whole windows of one color have four equal maxima: the gradient goes to the first of them, as libtorch's.</summary>
+    /// <summary>With no weight all positions are equal, and their pixels are not: the weights' gradient tells which one counts, as libtorch's.</summary>
     [Test]
-    public void Backward_OverEqualPlaces_GoesWhereLibtorchSendsIt()
+    public void Backward_OverEqualPositions_CountsTheFirstAsLibtorchDoes()
     {
         using var scope = NewDisposeScope();
         var shape = new ImageShape(12, 12, 1);
-        var images = Images(3, shape, sparse: true);
+        var images = Images(3, shape);
         var flat = Parameters(16, 1);
-        using (no_grad()) flat.split([16 * 9, 16], 0)[1].fill_(0.5);
+        using (no_grad())
+        {
+            flat.fill_(0);
+            flat.split([16 * 9, 16], 0)[1].fill_(0.5);
+        }
+
         var theirs = Composed(images, flat.requires_grad_(true), 16, 1);
         var upstream = empty(theirs.shape, ScalarType.Float32);
         using (no_grad()) upstream.fill_(1);
         var theirGradient = autograd.grad([Weighted(theirs, upstream)], [flat])[0];
 
-        var block = new FirstBlock(shape, 16);
-        _ = block.Forward(images, flat.detach());
+        var block = new ConvPoolRelu(shape, 16);
+        _ = block.Forward(images, flat.detach(), training: true);
         var gradient = zeros(flat.shape, ScalarType.Float32);
         block.Backward(images, upstream, gradient);
         Assert.That(Values(gradient), Is.EqualTo(Values(theirGradient)).Within(1e-3));
@@ -70,13 +83,14 @@ public sealed class FirstBlockTests
 
     [TestCase(float.NaN)]
     [TestCase(float.PositiveInfinity)]
+    [TestCase(float.NegativeInfinity)]
     public void Forward_OfWeightsThatAreNotFinite_SaysSo(float value)
     {
         using var scope = NewDisposeScope();
         var shape = new ImageShape(6, 6, 1);
         var flat = Parameters(16, 1);
         MemoryMarshal.Cast<byte, float>(flat.bytes)[4] = value;
-        var maps = Values(new FirstBlock(shape, 16).Forward(Images(1, shape, sparse: false), flat));
+        var maps = Values(new ConvPoolRelu(shape, 16).Forward(Images(1, shape), flat, training: false));
         Assert.That(maps.Where((_, place) => place % 16 == 0), Is.All.Matches<float>(map => !float.IsFinite(map)));
         Assert.That(maps.Where((_, place) => place % 16 != 0), Is.All.Matches<float>(float.IsFinite));
     }
@@ -89,8 +103,8 @@ public sealed class FirstBlockTests
         return functional.max_pool2d(x, [2, 2], [2, 2]).relu().permute(0, 2, 3, 1).contiguous();
     }
 
-    private static Tensor Weighted(Tensor maps, Tensor upstream) =>
-        functional.linear(maps.reshape([1, -1]), upstream.reshape([1, -1]));
+    private static Tensor Weighted(Tensor output, Tensor upstream) =>
+        functional.linear(output.reshape([1, -1]), upstream.reshape([1, -1]));
 
     private static Tensor Parameters(int filters, int channels)
     {
@@ -99,16 +113,10 @@ public sealed class FirstBlockTests
         return flat.uniform_(-0.3, 0.3);
     }
 
-    private static Tensor Images(int count, ImageShape shape, bool sparse)
+    private static Tensor Images(int count, ImageShape shape)
     {
         var images = empty([count, shape.Height, shape.Width, shape.Channels], ScalarType.Byte);
-        var random = new Random(1);
-        random.NextBytes(images.bytes);
-        if (sparse)
-        {
-            foreach (ref var pixel in images.bytes) pixel = random.Next(12) == 0 ? pixel : (byte)0;
-        }
-
+        new Random(1).NextBytes(images.bytes);
         return images;
     }
 
