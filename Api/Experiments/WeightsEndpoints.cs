@@ -11,7 +11,7 @@ using MlExperiments.Shared.Onnx;
 namespace MlExperiments.Api.Experiments;
 
 /// <summary>An experiment's trained weights, as they are stored or in ONNX.</summary>
-internal static class WeightsEndpoints
+internal static partial class WeightsEndpoints
 {
     private const string MediaType = "application/octet-stream";
 
@@ -34,6 +34,8 @@ internal static class WeightsEndpoints
         Guid id,
         ExperimentsDbContext db,
         IBlobStore blobs,
+        HttpContext context,
+        ILoggerFactory loggers,
         [Description("safetensors (the default), or onnx, for the architecture cnn."), AllowedValues("safetensors", "onnx", ErrorMessage = "format is safetensors or onnx.")] string format = "safetensors",
         CancellationToken cancellationToken = default)
     {
@@ -47,24 +49,44 @@ internal static class WeightsEndpoints
         if (experiment.WeightsBlob is not { } blob)
             return Problems.Conflict($"The experiment is {StatusCounts.Name(experiment.Status)}: it has weights once it is completed.");
 
-        if (format == "safetensors")
-            return File(await blobs.OpenReadAsync(blob, 0, null, cancellationToken), blob);
-        try
+        if (context.IsHead())
         {
-            var onnx = OnnxModel.Open(await blobs.GetPathAsync(blob, cancellationToken), id);
-            return File(onnx, $"{blob}-{onnx.Tag}");
-        }
-        catch (InvalidDataException)
-        {
-            return TypedResults.Problem($"Its weights are damaged: restore the blob {blob} from a backup.", statusCode: StatusCodes.Status410Gone);
+            // What it says of itself is all that is asked for; nothing is read, and ranges are for GET.
+            context.Request.Method = HttpMethods.Head;
+            context.Request.Headers.Range = default;
         }
 
-        FileStreamHttpResult File(Stream content, string tag) => TypedResults.Stream(
+        if (format == "safetensors")
+            return File(await blobs.OpenReadAsync(blob, 0, null, cancellationToken), blob, experiment.FinishedAt);
+        var path = await blobs.GetPathAsync(blob, cancellationToken);
+        try
+        {
+            var onnx = OnnxModel.Open(path, id);
+            // No date says which bytes they are: other versions of the service may make others. Who goes by one gets the whole.
+            if (context.Request.Headers.IfRange.Count > 0 && context.Request.GetTypedHeaders().IfRange?.EntityTag is null)
+                context.Request.Headers.Range = default;
+            return File(onnx, $"{blob}-{onnx.Tag}", lastModified: null);
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new BlobNotFoundException(blob);
+        }
+        catch (InvalidDataException exception)
+        {
+            LogDamaged(loggers.CreateLogger(typeof(WeightsEndpoints)), exception, id, blob);
+            var reason = exception.Message.Replace($"{path}: ", "", StringComparison.Ordinal);
+            return TypedResults.Problem($"Its weights are damaged: restore the blob {blob} from a backup. {reason}", statusCode: StatusCodes.Status410Gone);
+        }
+
+        FileStreamHttpResult File(Stream content, string tag, DateTimeOffset? lastModified) => TypedResults.Stream(
             content,
             MediaType,
             $"experiment-{experiment.Number}.{format}",
-            experiment.FinishedAt,
+            lastModified,
             new EntityTagHeaderValue($"\"{tag}\""),
             enableRangeProcessing: true);
     }
+
+    [LoggerMessage(LogLevel.Error, "The weights of experiment {Experiment} are damaged, in the blob {Blob}")]
+    private static partial void LogDamaged(ILogger logger, Exception exception, Guid experiment, string blob);
 }

@@ -75,11 +75,19 @@ public sealed class SafetensorsReader : IDisposable
 
     /// <summary>Copies bytes of a tensor, from one of its bytes on.</summary>
     /// <exception cref="ArgumentOutOfRangeException">They reach beyond the tensor.</exception>
-    public void Read(SafetensorsTensor tensor, long offset, Span<byte> destination)
+    public void Read(SafetensorsTensor tensor, long offset, Span<byte> destination) =>
+        ReadExactly(destination, PlaceOf(tensor, offset, destination.Length));
+
+    /// <inheritdoc cref="Read"/>
+    public async ValueTask ReadAsync(SafetensorsTensor tensor, long offset, Memory<byte> destination, CancellationToken cancellationToken)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(offset);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + destination.Length, tensor.Length, nameof(destination));
-        ReadPayload(tensor.Offset + offset, destination);
+        for (var place = PlaceOf(tensor, offset, destination.Length); !destination.IsEmpty;)
+        {
+            var count = await RandomAccess.ReadAsync(_file, destination, place, cancellationToken);
+            if (count == 0) throw CutShort();
+            destination = destination[count..];
+            place += count;
+        }
     }
 
     /// <summary>The whole of a tensor of at most 2 GiB, as elements of the matching type.</summary>
@@ -114,6 +122,15 @@ public sealed class SafetensorsReader : IDisposable
 
     public void Dispose() => _file.Dispose();
 
+    private long PlaceOf(SafetensorsTensor tensor, long offset, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + count, tensor.Length, nameof(count));
+        return _payloadStart + tensor.Offset + offset;
+    }
+
+    private InvalidDataException CutShort() => new($"{_path}: The file was cut short while it was read.");
+
     private void ReadPayload(long offset, Span<byte> destination) => ReadExactly(destination, _payloadStart + offset);
 
     private void ReadExactly(Span<byte> destination, long offset)
@@ -121,7 +138,7 @@ public sealed class SafetensorsReader : IDisposable
         while (!destination.IsEmpty)
         {
             var count = RandomAccess.Read(_file, destination, offset);
-            if (count == 0) throw new InvalidDataException($"{_path}: The file was cut short while it was read.");
+            if (count == 0) throw CutShort();
             destination = destination[count..];
             offset += count;
         }

@@ -1,6 +1,7 @@
 namespace MlExperiments.Shared.Onnx;
 
-// ONNX (https://onnx.ai) files are protobuf messages: the numbers of the fields that are written, of opset 13 and IR version 7.
+// ONNX (https://onnx.ai) files are protobuf messages: the numbers of the fields that are written, of opset 13 and IR version 7,
+// under ONNX's own names.
 
 internal static class ModelFields
 {
@@ -13,13 +14,13 @@ internal static class ModelFields
     public const int MetadataProps = 14;
 }
 
-internal static class OpsetFields
+internal static class OperatorSetIdFields
 {
     public const int Domain = 1;
     public const int Version = 2;
 }
 
-internal static class EntryFields
+internal static class StringStringEntryFields
 {
     public const int Key = 1;
     public const int Value = 2;
@@ -39,32 +40,32 @@ internal static class NodeFields
     public const int Input = 1;
     public const int Output = 2;
     public const int Name = 3;
-    public const int Operator = 4;
+    public const int OpType = 4;
     public const int Attribute = 5;
 }
 
 internal static class AttributeFields
 {
     public const int Name = 1;
-    public const int Integer = 3;
-    public const int Integers = 8;
+    public const int I = 3;
+    public const int Ints = 8;
     public const int Type = 20;
 
-    public const int TypeInteger = 2;
-    public const int TypeIntegers = 7;
+    public const int TypeInt = 2;
+    public const int TypeInts = 7;
 }
 
 internal static class TensorFields
 {
-    public const int Sizes = 1;
-    public const int ElementType = 2;
+    public const int Dims = 1;
+    public const int DataType = 2;
     public const int Name = 8;
     public const int RawData = 9;
 
-    public const int Float32 = 1;
+    public const int Float = 1;
 }
 
-internal static class ValueFields
+internal static class ValueInfoFields
 {
     public const int Name = 1;
     public const int Type = 2;
@@ -73,23 +74,23 @@ internal static class ValueFields
 
 internal static class TypeFields
 {
-    public const int Tensor = 1;
+    public const int TensorType = 1;
     public const int Denotation = 6;
 }
 
 internal static class TensorTypeFields
 {
-    public const int ElementType = 1;
+    public const int ElemType = 1;
     public const int Shape = 2;
 }
 
-internal static class ShapeFields
+internal static class TensorShapeFields
 {
-    public const int Dimension = 1;
+    public const int Dim = 1;
 }
 
 internal static class DimensionFields
 {
-    public const int Size = 1;
-    public const int Variable = 2;
+    public const int DimValue = 1;
+    public const int DimParam = 2;
 }

@@ -47,9 +47,9 @@ public static class OnnxModel
             .Add(ModelFields.ProducerName, "ML Experiments")
             .Add(ModelFields.ProducerVersion, typeof(OnnxModel).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0])
             .Add(ModelFields.Graph, Graph(weights, parameters, shape, classes))
-            .Add(ModelFields.OpsetImport, new ProtobufMessage().Add(OpsetFields.Domain, "").Add(OpsetFields.Version, Opset));
+            .Add(ModelFields.OpsetImport, new ProtobufMessage().Add(OperatorSetIdFields.Domain, "").Add(OperatorSetIdFields.Version, Opset));
         foreach (var (key, value) in Metadata(weights, shape, experimentId))
-            model.Add(ModelFields.MetadataProps, new ProtobufMessage().Add(EntryFields.Key, key).Add(EntryFields.Value, value));
+            model.Add(ModelFields.MetadataProps, new ProtobufMessage().Add(StringStringEntryFields.Key, key).Add(StringStringEntryFields.Value, value));
         // What readers of protobuf can take at all; networks stop well below it.
         if (model.Length > int.MaxValue)
             throw new InvalidDataException($"ONNX files end at 2 GiB, and this would have {model.Length} bytes.");
@@ -68,7 +68,7 @@ public static class OnnxModel
             graph.Then(
                 "Conv",
                 $"conv{layer}",
-                [graph.Weights($"conv{layer}.weight", filters, channels, kernel, kernel), graph.Weights($"conv{layer}.bias", filters)],
+                [graph.AddInitializer($"conv{layer}.weight", filters, channels, kernel, kernel), graph.AddInitializer($"conv{layer}.bias", filters)],
                 Attribute("kernel_shape", kernel, kernel),
                 Attribute("pads", kernel / 2, kernel / 2, kernel / 2, kernel / 2));
             channels = filters;
@@ -93,7 +93,7 @@ public static class OnnxModel
             Batch("probabilities", "[n, classes]: the softmax of the logits", null, classes));
 
         void Dense(string name, string output, long inputs, long units) =>
-            graph.Then("Gemm", output, [graph.Weights($"{name}.weight", units, inputs), graph.Weights($"{name}.bias", units)], Attribute("transB", 1));
+            graph.Then("Gemm", output, [graph.AddInitializer($"{name}.weight", units, inputs), graph.AddInitializer($"{name}.bias", units)], Attribute("transB", 1));
     }
 
     // What the weights say of themselves, under the same names, and what ONNX has words for.
@@ -122,7 +122,7 @@ public static class OnnxModel
         }
         catch (JsonException error)
         {
-            throw new InvalidDataException($"The metadata can't be read: {error.Message}", error);
+            throw new InvalidDataException("The metadata's parameters, shape or classes can't be read.", error);
         }
     }
 }

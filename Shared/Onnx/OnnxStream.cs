@@ -51,24 +51,38 @@ public sealed class OnnxStream : Stream
     public override int Read(Span<byte> buffer)
     {
         var read = 0;
-        foreach (var piece in _pieces.SkipWhile(piece => piece.End <= _position))
+        foreach (var (piece, from, count) in Next(buffer.Length))
         {
-            if (read == buffer.Length)
-                break;
-            var from = _position - piece.Start;
-            var count = (int)Math.Min(buffer.Length - read, piece.Length - from);
             if (piece.Tensor is { } tensor)
                 _weights.Read(tensor, from, buffer.Slice(read, count));
             else
                 _graph.Span.Slice(piece.At + (int)from, count).CopyTo(buffer[read..]);
             read += count;
-            _position += count;
         }
 
         return read;
     }
 
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    /// <inheritdoc cref="Read(Span{byte})"/>
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        var read = 0;
+        foreach (var (piece, from, count) in Next(buffer.Length))
+        {
+            if (piece.Tensor is { } tensor)
+                await _weights.ReadAsync(tensor, from, buffer.Slice(read, count), cancellationToken);
+            else
+                _graph.Slice(piece.At + (int)from, count).CopyTo(buffer[read..]);
+            read += count;
+        }
+
+        return read;
+    }
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
     public override long Seek(long offset, SeekOrigin origin) => Position = origin switch
     {
@@ -90,6 +104,21 @@ public sealed class OnnxStream : Stream
         if (disposing)
             _weights.Dispose();
         base.Dispose(disposing);
+    }
+
+    /// <summary>Where the next bytes are, and how many of a piece; the position follows as they are taken.</summary>
+    private IEnumerable<(Piece Piece, long From, int Count)> Next(int wanted)
+    {
+        foreach (var piece in _pieces.SkipWhile(piece => piece.End <= _position))
+        {
+            if (wanted == 0)
+                yield break;
+            var from = _position - piece.Start;
+            var count = (int)Math.Min(wanted, piece.Length - from);
+            yield return (piece, from, count);
+            wanted -= count;
+            _position += count;
+        }
     }
 
     /// <summary>A tensor, or what lies before, between or behind tensors.</summary>

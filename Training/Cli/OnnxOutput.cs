@@ -13,9 +13,22 @@ internal static class OnnxOutput
     public static string Save(string weights)
     {
         var (path, unfinished) = (PathOf(weights), $"{PathOf(weights)}.tmp");
-        using (var onnx = OnnxModel.Open(weights, experimentId: null))
-        using (var file = File.Create(unfinished)) onnx.CopyTo(file);
-        File.Move(unfinished, path, overwrite: true);
-        return path;
+        try
+        {
+            using (var onnx = OnnxModel.Open(weights, experimentId: null))
+            using (var file = File.Create(unfinished))
+            {
+                onnx.CopyTo(file);
+                file.Flush(flushToDisk: true);
+            }
+
+            File.Move(unfinished, path, overwrite: true);
+            return path;
+        }
+        catch
+        {
+            File.Delete(unfinished);
+            throw;
+        }
     }
 }

@@ -71,8 +71,9 @@ internal static partial class TrainVerb
 
         if (verbose) PrintClasses(ClassReport.PathOf(weights));
         Console.WriteLine($"weights: {weights}");
-        if (onnx) Console.WriteLine($"onnx: {OnnxOutput.Save(weights)}");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"accuracy: {accuracy:F4}"));
+        // Last: a disk that is full by now takes nothing of the above.
+        if (onnx) Console.WriteLine($"onnx: {OnnxOutput.Save(weights)}");
         return 0;
     }
 

@@ -60,6 +60,18 @@ public sealed class StorageTests : ImagesFixture
     }
 
     [Test]
+    public async Task Weights_WhoseBlobGoesAsTheyAreOpened_Give410()
+    {
+        var study = await JsonAsync(await Client.PostAsync($"/api/models/{await Database.ModelAsync()}/experiments", null));
+        var experiment = study.GetProperty("experiments")[0].GetProperty("id").GetGuid();
+        await Database.CompleteAsync(experiment, 0.9);
+
+        var problem = await ProblemAsync(await Client.GetAsync($"/api/experiments/{experiment}/weights?format=onnx"), HttpStatusCode.Gone);
+
+        Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("backup").And.Not.Contain("damaged"));
+    }
+
+    [Test]
     public async Task Ready_WithoutAFolder_SaysWhichCheckFailed()
     {
         _store.OnProbe = () => throw new UnauthorizedAccessException("no permission");
@@ -84,7 +96,8 @@ public sealed class StorageTests : ImagesFixture
 
         public Task<Stream> OpenReadAsync(string hash, long offset, long? length, CancellationToken cancellationToken) => throw new BlobNotFoundException(hash);
 
-        public Task<string> GetPathAsync(string hash, CancellationToken cancellationToken) => throw new BlobNotFoundException(hash);
+        // There until it is opened.
+        public Task<string> GetPathAsync(string hash, CancellationToken cancellationToken) => Task.FromResult(Path.Combine(Path.GetTempPath(), hash));
 
         public Task<bool> ExistsAsync(string hash, CancellationToken cancellationToken) => Task.FromResult(false);
 

@@ -22,9 +22,9 @@ public sealed class OnnxStreamTests
     public void RemoveFolder() => _files.Dispose();
 
     [Test]
-    public void File_ReadFromAnyPlace_IsTheSameBytes()
+    public async Task File_ReadFromAnyPlace_IsTheSameBytes()
     {
-        using var onnx = OnnxModel.Open(Weights, null);
+        await using var onnx = OnnxModel.Open(Weights, null);
         var whole = new byte[onnx.Length];
         onnx.ReadExactly(whole);
         Assert.That(onnx.ReadByte(), Is.EqualTo(-1));
@@ -37,6 +37,10 @@ public sealed class OnnxStreamTests
             var part = new byte[count];
             var read = onnx.Read(part);
             Assert.That(part[..read], Is.EqualTo(whole[from..Math.Min(whole.Length, from + count)]));
+            onnx.Position = from;
+            var again = new byte[count];
+            Assert.That(await onnx.ReadAsync(again), Is.EqualTo(read));
+            Assert.That(again, Is.EqualTo(part));
         }
 
         onnx.Position = whole.Length + 5;

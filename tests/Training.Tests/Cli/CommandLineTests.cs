@@ -49,7 +49,7 @@ public sealed class CommandLineTests
         Assert.That(File.Exists(lines[3]["classes: ".Length..]), Is.True, lines[3]);
 
         // In ONNX, beside the weights.
-        var onnx = (await TrainAsync("150", "--onnx")).Output.Split('\n')[1];
+        var onnx = (await TrainAsync("150", "--onnx")).Output.Split('\n')[2];
         Assert.That(onnx, Does.Match("^onnx: .*/step-150\\.onnx$"));
         Assert.That(new FileInfo(onnx["onnx: ".Length..]).Length, Is.GreaterThan(1000));
 

@@ -12,6 +12,7 @@ const PageSize = 100
 const Ahead = 2
 /** So far around it is kept. */
 const Kept = 15
+/** While so much is being read, nothing is read ahead. */
 const AtOnce = 2
 /** What one request may ask for. */
 const MostRows = 500
@@ -27,6 +28,8 @@ export class RowCache<T extends { id: string; status: string }> {
   /** Pages that are being read, and by which request. */
   #reading = new Map<number, AbortController>()
   #generation = 0
+  /** The first generation of this order and filter. */
+  #other = 0
   #first = 0
   #last = 0
   #total = 0
@@ -56,6 +59,7 @@ export class RowCache<T extends { id: string; status: string }> {
     this.#last = Math.max(this.#first, Math.floor((last - 1) / PageSize))
     this.#total = total
     for (const page of this.#pages.keys()) if (page < this.#first - Kept || page > this.#last + Kept) this.#pages.delete(page)
+    this.#letGo()
     this.#fill()
   }
 
@@ -68,8 +72,11 @@ export class RowCache<T extends { id: string; status: string }> {
     // What is not asked for any more would only keep the service from what is.
     for (const request of this.#reading.values()) request.abort()
     this.#reading.clear()
-    if (isOther) this.#first = this.#last = 0
-    await this.#add(this.#first, Math.min(this.#last - this.#first + 1, MostRows / PageSize), isOther)
+    if (isOther) {
+      this.#first = this.#last = 0
+      this.#other = this.#generation
+    }
+    await this.#add(this.#first, Math.min(this.#last - this.#first + 1, MostRows / PageSize))
   }
 
   /** Puts news in the places of what they replace. Says whether one of them may belong elsewhere now. */
@@ -81,45 +88,58 @@ export class RowCache<T extends { id: string; status: string }> {
     return hasMoved
   }
 
-  /** Reads what is old in what is looked at, then what is missing around it: neighbours in one request, which costs the service one sorting. */
+  /** Gives up what nobody looks at any more, nor near it. */
+  #letGo(): void {
+    const near = new Set([...this.#reading].filter(([page]) => page >= this.#first - Ahead && page <= this.#last + Ahead).map(([, request]) => request))
+    for (const [page, request] of this.#reading) {
+      if (near.has(request)) continue
+      request.abort()
+      this.#reading.delete(page)
+    }
+  }
+
+  /** Reads what is old in what is looked at, then what is missing around it. */
   #fill(): void {
     this.#addRange(this.#first, this.#last, (page) => this.#pages.get(page)?.generation !== this.#generation)
     for (let page = this.#first; page <= this.#last; page++) if (this.#reading.has(page)) return
-    this.#addRange(this.#last + 1, this.#last + Ahead, (page) => !this.#pages.has(page))
-    this.#addRange(this.#first - Ahead, this.#first - 1, (page) => !this.#pages.has(page))
+    this.#addRange(this.#last + 1, this.#last + Ahead, (page) => !this.#pages.has(page), AtOnce)
+    this.#addRange(this.#first - Ahead, this.#first - 1, (page) => !this.#pages.has(page), AtOnce)
   }
 
-  #addRange(from: number, to: number, isWanted: (page: number) => boolean): void {
-    const pages: number[] = []
-    for (let page = Math.max(0, from); page <= to && page * PageSize < this.#total; page++) if (isWanted(page) && !this.#reading.has(page)) pages.push(page)
-    const [first, last] = [pages.at(0), pages.at(-1)]
-    if (first === undefined || last === undefined || new Set(this.#reading.values()).size >= AtOnce) return
-    void this.#add(first, Math.min(last - first + 1, MostRows / PageSize))
+  /** Pages side by side in one request, which costs the service one sorting. */
+  #addRange(from: number, to: number, isWanted: (page: number) => boolean, atOnce = Infinity): void {
+    const isMissing = (page: number): boolean => page <= to && page * PageSize < this.#total && isWanted(page) && !this.#reading.has(page)
+    for (let first = Math.max(0, from); first <= to && new Set(this.#reading.values()).size < atOnce; first++) {
+      let count = 0
+      while (count < MostRows / PageSize && isMissing(first + count)) count++
+      if (count > 0) void this.#add(first, count)
+    }
   }
 
-  /** @param isOther None of the rows that were read before has a place among these. */
-  async #add(first: number, count: number, isOther = false): Promise<void> {
+  async #add(first: number, count: number): Promise<void> {
     const generation = this.#generation
     const request = new AbortController()
     for (let page = first; page < first + count; page++) this.#reading.set(page, request)
     try {
       const rows = await this.read(first * PageSize, count * PageSize, request.signal)
       if (generation !== this.#generation) return
-      if (isOther) for (const [page, old] of this.#pages) if (old.generation < generation) this.#pages.delete(page)
+      // Whichever reading is the first to succeed: no row of another order has a place among these.
+      for (const [page, old] of this.#pages) if (old.generation < this.#other) this.#pages.delete(page)
       for (let page = 0; page < count; page++) this.#pages.set(first + page, { rows: rows.slice(page * PageSize, (page + 1) * PageSize), generation })
       this.#note(rows)
-      this.#ended(first, count)
+      this.#ended(request)
       this.changed()
       this.#fill()
     } catch (error) {
-      if (generation !== this.#generation) return
-      this.#ended(first, count)
+      // What was let go of hasn't failed. What has is read again when somebody looks again, not at once.
+      if (request.signal.aborted) return
+      this.#ended(request)
       this.failed(error)
     }
   }
 
-  #ended(first: number, count: number): void {
-    for (let page = first; page < first + count; page++) this.#reading.delete(page)
+  #ended(request: AbortController): void {
+    for (const [page, by] of this.#reading) if (by === request) this.#reading.delete(page)
   }
 
   /** An experiment that nobody has seen in this status may be new in the list. */
