@@ -32,10 +32,12 @@ public static partial class torch
     }
 
     /// <summary>A tensor of the shape, its elements whatever the memory held.</summary>
-    public static Tensor empty(long[] size, ScalarType? dtype = null)
+    /// <param name="requires_grad">Whether it is a leaf that gradients are taken by.</param>
+    public static Tensor empty(long[] size, ScalarType? dtype = null, bool requires_grad = false)
     {
-        Check(torch_empty(out var result, size, size.Length, (sbyte)(dtype ?? ScalarType.Float32)));
-        return new(result);
+        Check(torch_empty(out var handle, size, size.Length, (sbyte)(dtype ?? ScalarType.Float32)));
+        var result = new Tensor(handle);
+        return requires_grad ? result.requires_grad_() : result;
     }
 
     public static Tensor zeros(long[] size, ScalarType? dtype = null)

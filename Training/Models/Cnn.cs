@@ -80,11 +80,10 @@ internal sealed class Cnn : Network
         return gradients[0];
     }
 
-    // While training a leaf: autograd's backward pass ends there, and the block's own goes on.
     private Tensor FirstOutput(Tensor images, bool training)
     {
         var output = _first!.Forward(images, Flat.detach(), training);
-        if (training) _pass = (images, output.requires_grad_(true).MoveToOuterDisposeScope());
+        if (training) _pass = (images, output.MoveToOuterDisposeScope());
         return output;
     }
 

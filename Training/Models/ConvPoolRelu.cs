@@ -53,11 +53,11 @@ internal sealed unsafe class ConvPoolRelu(ImageShape shape, int filters)
     /// <param name="images">uint8 <c>[n, h, w, c]</c>.</param>
     /// <param name="parameters">Flat float32 that begins with the weights <c>[filters, 3, 3, c]</c> and the biases <c>[filters]</c>.</param>
     /// <param name="training">Whether a backward pass follows, before the next one that is for training.</param>
-    /// <returns>float32 <c>[n, h / 2, w / 2, filters]</c>.</returns>
+    /// <returns>float32 <c>[n, h / 2, w / 2, filters]</c>; while training a leaf, where autograd's backward pass ends and this one's begins.</returns>
     public Tensor Forward(Tensor images, Tensor parameters, bool training)
     {
         var count = (int)images.shape[0];
-        var activations = empty([count, _height, _width, filters], ScalarType.Float32);
+        var activations = empty([count, _height, _width, filters], ScalarType.Float32, requires_grad: training);
         var windows = _height * _width * _groups;
         if (training && _argmax.Length < count * windows) _argmax = new uint[count * windows];
         PackWeights(Floats(parameters));
