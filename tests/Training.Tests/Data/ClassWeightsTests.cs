@@ -25,11 +25,11 @@ public sealed class ClassWeightsTests
     public void Training_OfARareClass_FindsItOnlyWhenBalanced()
     {
         using var folder = new TemporaryFolder();
-        // One in thirty; the same number of each to validate with. Few steps, in which the many have their way.
+        // One in thirty; the same number of each to validate with. few steps of a small network, in which the many have their way.
         var path = Pack(folder, [.. Enumerable.Range(0, 300).Select(i => i % 30 == 0 ? 3 : 0)]);
         double Accuracy(string weights)
         {
-            var parameters = DigitData.Small with { ClassWeights = weights, LearningRate = 0.002 };
+            var parameters = DigitData.Small with { Filters = 4, ClassWeights = weights, LearningRate = 0.002 };
             return Runs.Train(parameters, path, Directory.CreateDirectory(Path.Combine(folder.Path, weights)).FullName, [150]).Results.Single().Accuracy;
         }
 
