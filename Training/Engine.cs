@@ -1,4 +1,4 @@
-using MlExperiments.Training.Models;
+using MlExperiments.Training.Models.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -15,7 +15,7 @@ internal static class Engine
     /// Our own kernels as far as results depend on them: the number counts up whenever the same steps on the same engine come to round otherwise. What was
     /// begun with others is not said to repeat its bits.
     /// </summary>
-    public static string Kernels { get; } = ConvPoolRelu.IsSupported ? "2, fused first block" : "2";
+    public static string Kernels { get; } = FusedBlocks.IsSupported ? "3, fused blocks" : "3";
 
 #if TORCH_SYSTEM
     public const string Name = "libtorch";

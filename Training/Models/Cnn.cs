@@ -1,5 +1,6 @@
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
+using MlExperiments.Training.Models.Kernels;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -18,10 +19,10 @@ internal sealed class Cnn : Network
     private readonly TrajectoryParameters _parameters;
     private readonly IReadOnlyList<bool> _pooled;
 
-    // Null where libtorch's calls serve.
-    private readonly ConvPoolRelu? _first;
+    // Null where libtorch's calls serve from the first block on.
+    private readonly FusedBlocks? _fused;
 
-    // The latest pass of training's images and the first block's output, until its gradient is taken.
+    // The latest pass of training's images and the fused blocks' output, until its gradient is taken.
     private (Tensor Images, Tensor Output)? _pass;
 
     /// <inheritdoc cref="Network(NetworkLayout, ImageShape, int, int)"/>
@@ -35,7 +36,7 @@ internal sealed class Cnn : Network
         : base(made.Layout, shape, classes, parameters.Seed)
     {
         (_parameters, _pooled) = (parameters, made.Pooled);
-        if (_pooled[0] && ConvPoolRelu.Serves(shape, parameters.KernelSize, parameters.Filters, parameters.BatchSize)) _first = new(shape, parameters.Filters);
+        _fused = FusedBlocks.Create(parameters, shape, _pooled);
     }
 
     /// <inheritdoc/>
@@ -43,14 +44,14 @@ internal sealed class Cnn : Network
     {
         using var scope = NewDisposeScope();
         var views = CutParts();
-        var next = 0;
 
-        var x = _first is null ? Scale(images) : FirstOutput(images, trainingSeed is not null).permute(0, 3, 1, 2);
+        var x = _fused is null ? Scale(images) : FusedOutput(images, trainingSeed is not null).permute(0, 3, 1, 2);
         var padding = _parameters.KernelSize / 2;
-        for (var layer = 0; layer < _pooled.Count; layer++)
+        var fused = _fused?.Count ?? 0;
+        var next = 2 * fused;
+        for (var layer = fused; layer < _pooled.Count; layer++)
         {
             var (weight, bias) = (views[next++], views[next++]);
-            if (layer == 0 && _first is not null) continue;
             var type = layer == 0 ? ScalarType.Float32 : ConvolutionType(_parameters);
             x = functional.conv2d(x.to_type(type), weight.to_type(type).permute(0, 3, 1, 2), bias.to_type(type), [1, 1], [padding, padding]);
             if (_pooled[layer]) x = functional.max_pool2d(x, [2, 2], [2, 2]);
@@ -72,17 +73,23 @@ internal sealed class Cnn : Network
     /// <inheritdoc/>
     public override Tensor GradientOf(Tensor loss)
     {
-        if (_first is null) return base.GradientOf(loss);
+        if (_fused is null) return base.GradientOf(loss);
         var (images, output) = _pass ?? throw new InvalidOperationException("There was no pass of training since the latest gradient.");
         _pass = null;
         var gradients = autograd.grad([loss], [Flat, output]);
-        _first.Backward(images, gradients[1].contiguous(), gradients[0]);
+        _fused.Backward(images, gradients[1].contiguous(), gradients[0]);
         return gradients[0];
     }
 
-    private Tensor FirstOutput(Tensor images, bool training)
+    public override void Dispose()
     {
-        var output = _first!.Forward(images, Flat.detach(), training);
+        base.Dispose();
+        _fused?.Dispose();
+    }
+
+    private Tensor FusedOutput(Tensor images, bool training)
+    {
+        var output = _fused!.Forward(images, Flat.detach(), training);
         if (training) _pass = (images, output.MoveToOuterDisposeScope());
         return output;
     }

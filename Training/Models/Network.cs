@@ -77,7 +77,7 @@ internal abstract class Network : IDisposable
     /// <summary>The buffers, likewise.</summary>
     public Tensor[] CutBuffers() => Buffers is null ? [] : Cut(Buffers, BufferParts, _bufferSizes);
 
-    public void Dispose()
+    public virtual void Dispose()
     {
         Flat.Dispose();
         Buffers?.Dispose();

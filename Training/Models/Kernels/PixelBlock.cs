@@ -1,27 +1,22 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using MlExperiments.Shared.Imaging;
-using static TorchSharp.torch;
 
-namespace MlExperiments.Training.Models;
+namespace MlExperiments.Training.Models.Kernels;
 
 /// <summary>
-/// The first block of a <see cref="Cnn"/> on a CPU, fused: 3x3 convolution with same padding, bias, 2x2 max pooling and ReLU in one pass each way, on pixels
-/// as they are stored. Composed of libtorch's calls these are a dozen passes over activations of four times the size, which take longer to read and write
-/// than to compute. Of each pooling window only one position counts, so that the backward pass needs one bit for each and no activations.
+/// The first block of a <see cref="Cnn"/>: 3x3 convolution with same padding, bias, 2x2 max pooling and ReLU in one pass each way, on pixels as they are stored. Composed of libtorch's calls these are
+/// a dozen passes over activations of four times the size, which take longer to read and write than to compute. Of each pooling window only one position
+/// counts, so that the backward pass needs one bit for each and no activations.
 /// </summary>
 /// <remarks>
-/// Sums are in float32 in a fixed order: over an image's positions, then over images. They differ from libtorch's in their rounding. Of equal positions the
-/// first counts, row by row, as there. A filter whose weights are not all finite gives NaN. One thread, one pass at a time.
+/// Sums are in float32 in a fixed order: over an image's positions, then over images. They differ from libtorch's in their rounding. One thread, one pass at
+/// a time.
 /// </remarks>
-internal sealed unsafe class ConvPoolRelu(ImageShape shape, int filters)
+internal sealed unsafe class PixelBlock(ImageShape shape, int filters) : IDisposable
 {
     private const int Taps = 9;
-
-    /// <summary>Filters in one vector.</summary>
-    private const int Lanes = 8;
+    private const int Lanes = PoolRelu.Lanes;
 
     private static readonly float[] Scaled = [.. Enumerable.Range(0, 256).Select(pixel => pixel / 255f)];
 
@@ -31,95 +26,86 @@ internal sealed unsafe class ConvPoolRelu(ImageShape shape, int filters)
     private readonly int _stride = shape.Width + 2;
 
     // One image: a plane for each channel, with a border of zeros.
-    private readonly float[] _planes = new float[shape.Channels * (shape.Height + 2) * (shape.Width + 2)];
+    private readonly NativeBuffer<float> _planes = new();
 
     // [channel, tap, filter], and the bias after them.
-    private readonly float[] _weights = new float[((shape.Channels * Taps) + 1) * filters];
-    private readonly float[] _gradients = new float[((shape.Channels * Taps) + 1) * filters];
+    private readonly NativeBuffer<float> _weights = new();
+    private readonly NativeBuffer<float> _gradients = new();
 
-    // For each window and each vector of filters four bytes, one for each position: the filters whose maximum it is, where that is above 0.
-    private uint[] _argmax = [];
+    // For each window and each vector of filters what PoolRelu says of it.
+    private readonly NativeBuffer<uint> _argmax = new();
 
-    /// <summary>Whether this processor has the instructions. Those of ARM would do, but nobody has measured them against libtorch's.</summary>
-    public static bool IsSupported => Fma.IsSupported;
+    private int ParameterCount => ((shape.Channels * Taps) + 1) * filters;
 
-    /// <summary>Whether it is there for such a network, whose first block is pooled.</summary>
-    /// <param name="batchSize">Images in the largest pass.</param>
-    public static bool Serves(ImageShape shape, int kernelSize, int filters, int batchSize) =>
-        kernelSize == 3 && filters % (2 * Lanes) == 0 && IsSupported && Engine.Device == Engine.Cpu
-        // A span's bytes.
-        && (long)batchSize * (shape.Height / 2) * (shape.Width / 2) * filters * sizeof(float) <= int.MaxValue;
+    /// <summary>Whether it is there for that many filters: two vectors at a time.</summary>
+    public static bool Serves(int filters) => filters % (2 * Lanes) == 0;
 
     /// <param name="images">uint8 <c>[n, h, w, c]</c>.</param>
-    /// <param name="parameters">Flat float32 that begins with the weights <c>[filters, 3, 3, c]</c> and the biases <c>[filters]</c>.</param>
+    /// <param name="parameters">The weights <c>[filters, 3, 3, c]</c>, then the biases <c>[filters]</c>.</param>
+    /// <param name="output">Takes <c>[n, h / 2, w / 2, filters]</c>.</param>
     /// <param name="training">Whether a backward pass follows, before the next one that is for training.</param>
-    /// <returns>float32 <c>[n, h / 2, w / 2, filters]</c>; while training a leaf, where autograd's backward pass ends and this one's begins.</returns>
-    public Tensor Forward(Tensor images, Tensor parameters, bool training)
+    public void Forward(ReadOnlySpan<byte> images, float* parameters, Maps output, bool training)
     {
-        var count = (int)images.shape[0];
-        var activations = empty([count, _height, _width, filters], ScalarType.Float32, requires_grad: training);
+        var count = images.Length / shape.Size;
         var windows = _height * _width * _groups;
-        if (training && _argmax.Length < count * windows) _argmax = new uint[count * windows];
-        PackWeights(Floats(parameters));
-
-        var pixels = images.bytes;
-        var result = Floats(activations);
-        var size = _height * _width * filters;
-        fixed (float* planes = _planes, weights = _weights, to = result)
-        fixed (uint* argmax = _argmax)
+        var weights = _weights.AtLeast(ParameterCount);
+        PackWeights(parameters, weights);
+        var argmax = training ? _argmax.AtLeast((long)count * windows) : null;
+        var planes = _planes.AtLeast(shape.Channels * (shape.Height + 2) * _stride);
+        for (var image = 0; image < count; image++)
         {
-            for (var image = 0; image < count; image++)
-            {
-                Pad(pixels.Slice(image * shape.Size, shape.Size));
-                Forward(planes, weights, to + (image * size), training ? argmax + (image * windows) : null);
-            }
+            Pad(images.Slice(image * shape.Size, shape.Size), planes);
+            Forward(planes, weights, output, image, training ? argmax + ((nint)image * windows) : null);
         }
-
-        return activations;
     }
 
     /// <summary>The backward pass of the latest forward pass for training.</summary>
     /// <param name="images">That pass's.</param>
-    /// <param name="outputGradient">float32 <c>[n, h / 2, w / 2, filters]</c>.</param>
-    /// <param name="gradient">Flat float32: takes the weights' and the biases' gradients at its beginning.</param>
-    public void Backward(Tensor images, Tensor outputGradient, Tensor gradient)
+    /// <param name="outputGradient"><c>[n, h / 2, w / 2, filters]</c>.</param>
+    /// <param name="gradient">Takes the weights' and the biases' gradients, in the order of the parameters.</param>
+    public void Backward(ReadOnlySpan<byte> images, Maps outputGradient, float* gradient)
     {
-        Array.Clear(_gradients);
-        var count = (int)images.shape[0];
+        var count = images.Length / shape.Size;
         var windows = _height * _width * _groups;
-        var size = _height * _width * filters;
-        var pixels = images.bytes;
-        fixed (float* planes = _planes, sums = _gradients, from = Floats(outputGradient))
-        fixed (uint* argmax = _argmax)
+        var sums = _gradients.AtLeast(ParameterCount);
+        new Span<float>(sums, ParameterCount).Clear();
+        var argmax = _argmax.AtLeast((long)count * windows);
+        var planes = _planes.AtLeast(shape.Channels * (shape.Height + 2) * _stride);
+        for (var image = 0; image < count; image++)
         {
-            for (var image = 0; image < count; image++)
-            {
-                Pad(pixels.Slice(image * shape.Size, shape.Size));
-                Backward(planes, sums, from + (image * size), argmax + (image * windows));
-            }
+            Pad(images.Slice(image * shape.Size, shape.Size), planes);
+            Backward(planes, sums, outputGradient, image, argmax + ((nint)image * windows));
         }
 
-        var to = Floats(gradient);
         for (var filter = 0; filter < filters; filter++)
         {
             for (var channel = 0; channel < shape.Channels; channel++)
             {
                 for (var tap = 0; tap < Taps; tap++)
-                    to[(((filter * Taps) + tap) * shape.Channels) + channel] = _gradients[(((channel * Taps) + tap) * filters) + filter];
+                    gradient[(((filter * Taps) + tap) * shape.Channels) + channel] = sums[(((channel * Taps) + tap) * filters) + filter];
             }
         }
 
-        _gradients.AsSpan(shape.Channels * Taps * filters).CopyTo(to[(filters * Taps * shape.Channels)..]);
+        new Span<float>(sums + (shape.Channels * Taps * filters), filters).CopyTo(new(gradient + (filters * Taps * shape.Channels), filters));
+    }
+
+    public void Dispose()
+    {
+        _planes.Dispose();
+        _weights.Dispose();
+        _gradients.Dispose();
+        _argmax.Dispose();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Forward(float* planes, float* weights, float* output, uint* argmax)
+    private void Forward(float* planes, float* weights, Maps output, int image, uint* argmax)
     {
         var (channels, all, stride) = (shape.Channels, filters, _stride);
         var planeSize = (shape.Height + 2) * stride;
         var bias = weights + (channels * Taps * all);
         for (var y = 0; y < _height; y++)
         {
+            var to = output.Row(image, y);
             for (var x = 0; x < _width; x++)
             {
                 for (var filter = 0; filter < all; filter += 2 * Lanes)
@@ -142,9 +128,9 @@ internal sealed unsafe class ConvPoolRelu(ImageShape shape, int filters)
                         }
                     }
 
-                    var positions = Pool(a0, a1, a2, a3, output);
-                    var morePositions = Pool(b0, b1, b2, b3, output + Lanes);
-                    output += 2 * Lanes;
+                    var positions = PoolRelu.Forward(a0, a1, a2, a3, to);
+                    var morePositions = PoolRelu.Forward(b0, b1, b2, b3, to + Lanes);
+                    to += 2 * Lanes;
                     if (argmax is null) continue;
                     argmax[0] = positions;
                     argmax[1] = morePositions;
@@ -176,34 +162,8 @@ internal sealed unsafe class ConvPoolRelu(ImageShape shape, int filters)
         b3 = Vector256.FusedMultiplyAdd(b, pixel, b3);
     }
 
-    // The maximum of four, or 0 where that is less. Returns a byte for each of the four: the filters whose maximum it is, above 0.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static uint Pool(Vector256<float> v0, Vector256<float> v1, Vector256<float> v2, Vector256<float> v3, float* output)
-    {
-        var max = v0;
-        var is1 = Vector256.GreaterThan(v1, max);
-        max = Vector256.ConditionalSelect(is1, v1, max);
-        var is2 = Vector256.GreaterThan(v2, max);
-        max = Vector256.ConditionalSelect(is2, v2, max);
-        var is3 = Vector256.GreaterThan(v3, max);
-        max = Vector256.ConditionalSelect(is3, v3, max);
-
-        // NaN is neither.
-        var inactive = Vector256.LessThanOrEqual(max, Vector256<float>.Zero);
-        Vector256.AndNot(max, inactive).Store(output);
-
-        var left = ~inactive.ExtractMostSignificantBits() & 0xFF;
-        var at3 = is3.ExtractMostSignificantBits() & left;
-        left &= ~at3;
-        var at2 = is2.ExtractMostSignificantBits() & left;
-        left &= ~at2;
-        var at1 = is1.ExtractMostSignificantBits() & left;
-        left &= ~at1;
-        return left | (at1 << 8) | (at2 << 16) | (at3 << 24);
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Backward(float* planes, float* sums, float* outputGradient, uint* argmax)
+    private void Backward(float* planes, float* sums, Maps outputGradient, int image, uint* argmax)
     {
         var (channels, all, groups, stride, width) = (shape.Channels, filters, _groups, _stride, _width);
         var planeSize = (shape.Height + 2) * stride;
@@ -215,10 +175,10 @@ internal sealed unsafe class ConvPoolRelu(ImageShape shape, int filters)
                 var (t0, t1, t2) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
                 var (t3, t4, t5) = (t0, t0, t0);
                 var (t6, t7, t8, biasSum) = (t0, t0, t0, t0);
-                var gradients = outputGradient + (group * Lanes);
                 var positions = argmax + group;
                 for (var y = 0; y < _height; y++)
                 {
+                    var gradients = outputGradient.Row(image, y) + (group * Lanes);
                     var window = planes + (channel * planeSize) + (2 * y * stride);
                     for (var x = 0; x < width; x++, window += 2, gradients += all, positions += groups)
                     {
@@ -227,7 +187,7 @@ internal sealed unsafe class ConvPoolRelu(ImageShape shape, int filters)
                         var gradient = Vector256.Load(gradients);
                         for (var position = 0; position < 4; position++, left >>= 8)
                         {
-                            var part = Mask(gradient, left & 0xFF);
+                            var part = PoolRelu.Backward(gradient, left & 0xFF);
                             var at = window + ((position >> 1) * stride) + (position & 1);
                             biasSum += part;
                             t0 = Vector256.FusedMultiplyAdd(part, Vector256.Create(at[0]), t0);
@@ -261,51 +221,33 @@ internal sealed unsafe class ConvPoolRelu(ImageShape shape, int filters)
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Mask(Vector256<float> values, uint lanes)
-    {
-        var laneBits = Vector256.Create(1, 2, 4, 8, 16, 32, 64, 128);
-        return values & Vector256.Equals(Vector256.Create((int)lanes) & laneBits, laneBits).AsSingle();
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add(float* to, Vector256<float> values) => (Vector256.Load(to) + values).Store(to);
 
-    private void PackWeights(ReadOnlySpan<float> parameters)
+    private void PackWeights(float* parameters, float* weights)
     {
         for (var filter = 0; filter < filters; filter++)
         {
             for (var channel = 0; channel < shape.Channels; channel++)
             {
                 for (var tap = 0; tap < Taps; tap++)
-                    _weights[(((channel * Taps) + tap) * filters) + filter] = parameters[(((filter * Taps) + tap) * shape.Channels) + channel];
+                    weights[(((channel * Taps) + tap) * filters) + filter] = parameters[(((filter * Taps) + tap) * shape.Channels) + channel];
             }
         }
 
-        // Infinity times a black pixel is NaN, which pooling might pass over: such a filter gives nothing else.
-        var biases = _weights.AsSpan(shape.Channels * Taps * filters);
-        parameters.Slice(filters * Taps * shape.Channels, filters).CopyTo(biases);
-        for (var filter = 0; filter < filters; filter++)
-        {
-            foreach (var weight in parameters.Slice(filter * Taps * shape.Channels, Taps * shape.Channels))
-            {
-                if (!float.IsFinite(weight)) biases[filter] = float.NaN;
-            }
-        }
+        new Span<float>(parameters + (filters * Taps * shape.Channels), filters).CopyTo(new(weights + (shape.Channels * Taps * filters), filters));
     }
 
-    private void Pad(ReadOnlySpan<byte> pixels)
+    private void Pad(ReadOnlySpan<byte> pixels, float* planes)
     {
         for (var channel = 0; channel < shape.Channels; channel++)
         {
-            var plane = _planes.AsSpan(channel * (shape.Height + 2) * _stride);
+            var plane = planes + (channel * (shape.Height + 2) * _stride);
             for (var y = 0; y < shape.Height; y++)
             {
-                var row = plane.Slice(((y + 1) * _stride) + 1, shape.Width);
+                var row = new Span<float>(plane + ((y + 1) * _stride) + 1, shape.Width);
                 var from = pixels[((y * shape.Width * shape.Channels) + channel)..];
                 for (var x = 0; x < row.Length; x++) row[x] = Scaled[from[x * shape.Channels]];
             }
         }
     }
-
-    private static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 }
