@@ -1,3 +1,6 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using MlExperiments.Shared.Contracts;
 using static TorchSharp.torch;
 
@@ -18,13 +21,19 @@ internal sealed class Adam(TrajectoryParameters parameters, long size) : IOptimi
     public void Apply(Tensor flat, Tensor gradient, double learningRate, int step)
     {
         using var scope = NewDisposeScope();
+
+        // The corrections of both moments are drawn into the step size and epsilon: the same quotient, in fewer operations.
+        var correction = Math.Sqrt(1 - Math.Pow(Beta2, step));
+        var rate = learningRate * correction / (1 - Math.Pow(Beta1, step));
+        if (Engine.Device == Engine.Cpu)
+        {
+            Apply(Floats(flat.detach()), Floats(gradient), Floats(_mean), Floats(_square), (float)rate, (float)(Epsilon * correction), (float)parameters.WeightDecay);
+            return;
+        }
+
         if (parameters.WeightDecay > 0) gradient.add_(flat, parameters.WeightDecay);
         _mean.mul_(Beta1).add_(gradient, 1 - Beta1);
         _square.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
-
-        // The corrections of both moments are drawn into the step size and epsilon: the same quotient, in fewer passes.
-        var correction = Math.Sqrt(1 - Math.Pow(Beta2, step));
-        var rate = learningRate * correction / (1 - Math.Pow(Beta1, step));
         flat.addcdiv_(_mean, _square.sqrt().add_(Epsilon * correction), -rate);
     }
 
@@ -33,4 +42,32 @@ internal sealed class Adam(TrajectoryParameters parameters, long size) : IOptimi
         _mean.Dispose();
         _square.Dispose();
     }
+
+    // All in one pass: calls for each operation read and write the four of them eighteen times. Every value is computed alike in a vector of any width.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Apply(Span<float> flat, Span<float> gradient, Span<float> mean, Span<float> square, float rate, float epsilon, float weightDecay)
+    {
+        var width = Vector<float>.Count;
+        var at = 0;
+        for (; at <= flat.Length - width; at += width)
+        {
+            var values = new Vector<float>(flat[at..]);
+            var slope = new Vector<float>(gradient[at..]) + (values * weightDecay);
+            var m = (new Vector<float>(mean[at..]) * (float)Beta1) + (slope * (float)(1 - Beta1));
+            var v = (new Vector<float>(square[at..]) * (float)Beta2) + (slope * slope * (float)(1 - Beta2));
+            m.CopyTo(mean[at..]);
+            v.CopyTo(square[at..]);
+            (values - (m / (Vector.SquareRoot(v) + new Vector<float>(epsilon)) * rate)).CopyTo(flat[at..]);
+        }
+
+        for (; at < flat.Length; at++)
+        {
+            var slope = gradient[at] + (flat[at] * weightDecay);
+            mean[at] = (mean[at] * (float)Beta1) + (slope * (float)(1 - Beta1));
+            square[at] = (square[at] * (float)Beta2) + (slope * slope * (float)(1 - Beta2));
+            flat[at] -= mean[at] / (MathF.Sqrt(square[at]) + epsilon) * rate;
+        }
+    }
+
+    private static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 }
