@@ -16,7 +16,7 @@ usage() {
   cat <<'END'
 Usage: postman/tour.sh [options]
 
-Walks through the whole service: makes a model, uploads images, generates 27 experiments, has them trained, compares
+Walks through the main parts of the service: makes a model, uploads images, generates 27 experiments, has them trained, compares
 them, names the best parameters, and classifies an image with them. It takes its model away again in the end.
 
   --api URL      where the service is (default: http://127.0.0.1:8080)

@@ -100,7 +100,7 @@ need_test_packages() {
     # Another PyTorch to compare the networks with, and ONNX's own checker.
     packages+=(python3-torch python3-torchvision python3-onnx)
   fi
-  need_packages "${packages[@]}"
+  need_packages "${PACKAGES[@]}" "${packages[@]}"
 }
 
 # install_node_tools FOLDER: those that its package-lock.json names, unless they are what it named the last time.

@@ -75,7 +75,7 @@ public sealed record ExperimentDetail : ExperimentResponse
     /// <summary>The images that it is trained on.</summary>
     public required Guid DataSetVersionId { get; init; }
 
-    /// <summary>False where training went on from a checkpoint of another engine, version or device, or with points another distance apart.</summary>
+    /// <summary>False where it trained on a GPU, or went on from a checkpoint of another engine, version, device or kind of CPU, or with points another distance apart.</summary>
     public required bool Reproducible { get; init; }
 
     /// <summary>SHA-256 over the weights' values, lower-case hex: equal for equal results; null until completed.</summary>

@@ -67,7 +67,7 @@ public sealed record ReportValue(JsonElement Value, int Experiments, int Complet
 /// <param name="StoppedEarly">True where training ended before parameters.steps because parameters.patience ran out.</param>
 /// <param name="Step">The last step that was trained; less than parameters.steps where it was stopped early or diverged.</param>
 /// <param name="WeightsHash">SHA-256 over the weights' values, lower-case hex: equal for equal results.</param>
-/// <param name="Reproducible">False where training went on from a checkpoint of another engine, version or device, or with points another distance apart.</param>
+/// <param name="Reproducible">False where it trained on a GPU, or went on from a checkpoint of another engine, version, device or kind of CPU, or with points another distance apart.</param>
 public sealed record ReportBest(
     Guid ExperimentId, int Number, string Name, ExperimentParameters Parameters, bool StoppedEarly, int Step, double Accuracy, double? TestAccuracy, string? WeightsHash, bool Reproducible);
 

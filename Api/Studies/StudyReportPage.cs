@@ -79,7 +79,7 @@ internal static class StudyReportPage
             {When(best.StoppedEarly, Pair("training", StoppedEarly(best.Step)))}
             {Pair("id", $"{best.ExperimentId}")}
             {Pair("weights", best.WeightsHash is { } hash ? $"SHA-256 {hash}" : "none")}
-            {When(!best.Reproducible, Pair("note", "Training went on from a checkpoint of another engine, version or device, or with points another distance apart: the same bits can't be expected again."))}
+            {When(!best.Reproducible, Pair("note", "It trained on a GPU, or went on from a checkpoint of another engine, version, device or kind of CPU, or with points another distance apart: the same bits can't be expected again."))}
             </dl>
             """);
 

@@ -60,7 +60,7 @@ public sealed class Experiment : IEntityTypeConfiguration<Experiment>
     /// <summary>The last step that was trained, where that is not TotalSteps: it diverged, or was stopped early.</summary>
     public int? EndedAtStep { get; set; }
 
-    /// <summary>False where checkpoints of another engine, version or device, or with points another distance apart, were gone on from.</summary>
+    /// <summary>False where it trained on a GPU, or went on from a checkpoint of another engine, version, device or kind of CPU, or with points another distance apart.</summary>
     public bool Reproducible { get; set; } = true;
 
     /// <summary>The blob of the weights (safetensors), 64 lower-case hex digits.</summary>

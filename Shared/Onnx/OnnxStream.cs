@@ -1,15 +1,15 @@
 using System.Security.Cryptography;
+using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Contracts;
 
 namespace MlExperiments.Shared.Onnx;
 
 /// <summary>An ONNX file that is put together as it is read, from any place on: its graph from memory, its weights from the safetensors file.</summary>
-public sealed class OnnxStream : Stream
+public sealed class OnnxStream : ReadOnlyStream
 {
     private readonly SafetensorsReader _weights;
     private readonly ReadOnlyMemory<byte> _graph;
     private readonly List<Piece> _pieces = [];
-    private long _position;
 
     internal OnnxStream(ProtobufMessage model, SafetensorsReader weights)
     {
@@ -31,20 +31,7 @@ public sealed class OnnxStream : Stream
     /// <summary>SHA-256 over all but the weights, lower-case hex: files of the same weights with the same tag have the same bytes.</summary>
     public string Tag { get; }
 
-    public override bool CanRead => true;
-    public override bool CanSeek => true;
-    public override bool CanWrite => false;
     public override long Length { get; }
-
-    public override long Position
-    {
-        get => _position;
-        set
-        {
-            ArgumentOutOfRangeException.ThrowIfNegative(value);
-            _position = value;
-        }
-    }
 
     /// <summary>Fills the buffer unless the file ends before.</summary>
     /// <exception cref="InvalidDataException">The weights were cut short meanwhile.</exception>
@@ -63,8 +50,6 @@ public sealed class OnnxStream : Stream
         return read;
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
     /// <inheritdoc cref="Read(Span{byte})"/>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -81,24 +66,6 @@ public sealed class OnnxStream : Stream
         return read;
     }
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override long Seek(long offset, SeekOrigin origin) => Position = origin switch
-    {
-        SeekOrigin.Begin => offset,
-        SeekOrigin.Current => _position + offset,
-        _ => Length + offset,
-    };
-
-    public override void Flush()
-    {
-    }
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
     protected override void Dispose(bool disposing)
     {
         if (disposing)
@@ -109,15 +76,15 @@ public sealed class OnnxStream : Stream
     /// <summary>Where the next bytes are, and how many of a piece; the position follows as they are taken.</summary>
     private IEnumerable<(Piece Piece, long From, int Count)> Next(int wanted)
     {
-        foreach (var piece in _pieces.SkipWhile(piece => piece.End <= _position))
+        foreach (var piece in _pieces.SkipWhile(piece => piece.End <= Position))
         {
             if (wanted == 0)
                 yield break;
-            var from = _position - piece.Start;
+            var from = Position - piece.Start;
             var count = (int)Math.Min(wanted, piece.Length - from);
             yield return (piece, from, count);
             wanted -= count;
-            _position += count;
+            Position += count;
         }
     }
 

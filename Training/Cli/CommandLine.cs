@@ -43,7 +43,7 @@ internal static class CommandLine
     private static string? Words(Exception error) => error switch
     {
         InvalidDataException or IOException or UnauthorizedAccessException or ExternalException or ImageLibraryMissingException => error.Message,
-        DllNotFoundException => $"A native library is missing: {error.Message} On Debian, the packages libtorch1.13 and libgd3 have them.",
+        DllNotFoundException => $"A native library is missing: {error.Message} On Debian 12, the packages libtorch1.13 and libgd3 have them.",
         _ => error.InnerException is { } inner ? Words(inner) : null,
     };
 }

@@ -21,18 +21,18 @@ internal sealed class ParameterOptions
     private readonly Option<int> _kernelSize = Create("--kernel-size", "Side of the kernels: 1, 3, 5, 7, 9 or 11 pixels", Defaults.KernelSize);
     private readonly Option<int> _denseUnits = Create("--dense-units", "Units of the dense layer, 1 to 4096", Defaults.DenseUnits);
     private readonly Option<string> _architecture = Create("--architecture", "The network: cnn, resnet18, resnet34 or resnet50", Defaults.Architecture);
-    private readonly Option<int> _seed = Create("--seed", "Seed of all that is random", Defaults.Seed);
+    private readonly Option<int> _seed = Create("--seed", "Seed of all that is random, 0 to 2147483647", Defaults.Seed);
     private readonly Option<string> _schedule = Create("--schedule", "How the learning rate falls: constant, step or exponential", Defaults.Schedule);
-    private readonly Option<int> _decayEvery = Create("--decay-every", "Steps in which it falls by the decay factor", Defaults.DecayEvery);
+    private readonly Option<int> _decayEvery = Create("--decay-every", "Steps in which it falls by the decay factor, 1 to 10,000,000", Defaults.DecayEvery);
     private readonly Option<double> _decayFactor = Create("--decay-factor", "What it is multiplied by in so many steps, 0.0001 to 1", Defaults.DecayFactor);
-    private readonly Option<int> _warmUpSteps = Create("--warm-up-steps", "First steps, over which it rises evenly", Defaults.WarmUpSteps);
+    private readonly Option<int> _warmUpSteps = Create("--warm-up-steps", "First steps, over which it rises evenly, 0 to 1,000,000", Defaults.WarmUpSteps);
     private readonly Option<double> _augmentShift = Create("--augment-shift", "Most that training images are shifted, as a share of their side, 0 to 0.5", Defaults.AugmentShift);
     private readonly Option<double> _augmentRotate = Create("--augment-rotate", "Most that they are rotated, in degrees, 0 to 180", Defaults.AugmentRotate);
     private readonly Option<double> _augmentScale = Create("--augment-scale", "Share by which they grow or shrink at most, 0 to 0.5", Defaults.AugmentScale);
     private readonly Option<string> _classWeights = Create("--class-weights", "What images count in the loss: none (all the same) or balanced (all classes the same)", Defaults.ClassWeights);
-    private readonly Option<int> _patience = Create("--patience", "Stop early after so many measurements, one each 100 steps, that are no better; 0 never", Defaults.Patience);
+    private readonly Option<int> _patience = Create("--patience", "Stop early after so many measurements, 1 to 10,000, one each 100 steps, that are no better; 0 never", Defaults.Patience);
     private readonly Option<string> _patienceMetric = Create("--patience-metric", "What has to get better on the validation images: loss or accuracy", Defaults.PatienceMetric);
-    private readonly Option<string> _precision = Create("--precision", "What all convolutions but the first compute in: float32, or bfloat16: up to twice as fast on CPUs with AVX-512 BF16 or AMX, for GPUs too, slow elsewhere; results differ slightly", Defaults.Precision);
+    private readonly Option<string> _precision = Create("--precision", "What all convolutions but the first compute in: float32, or bfloat16: for residual networks and other kernels than 3x3 up to twice as fast on CPUs with AVX-512 BF16 or AMX, for GPUs too, slow elsewhere; results differ slightly", Defaults.Precision);
 
     public void AddTo(Command command)
     {

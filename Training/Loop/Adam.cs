@@ -20,21 +20,11 @@ internal sealed class Adam(TrajectoryParameters parameters, long size) : IOptimi
 
     public void Apply(Tensor flat, Tensor gradient, double learningRate, int step)
     {
-        using var scope = NewDisposeScope();
-
         // The corrections of both moments are drawn into the step size and epsilon: the same quotient, in fewer operations.
         var correction = Math.Sqrt(1 - Math.Pow(Beta2, step));
         var rate = learningRate * correction / (1 - Math.Pow(Beta1, step));
-        if (Engine.Device == Engine.Cpu)
-        {
-            Apply(Floats(flat.detach()), Floats(gradient), Floats(_mean), Floats(_square), (float)rate, (float)(Epsilon * correction), (float)parameters.WeightDecay);
-            return;
-        }
-
-        if (parameters.WeightDecay > 0) gradient.add_(flat, parameters.WeightDecay);
-        _mean.mul_(Beta1).add_(gradient, 1 - Beta1);
-        _square.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
-        flat.addcdiv_(_mean, _square.sqrt().add_(Epsilon * correction), -rate);
+        if (Engine.Device == Engine.Cpu) ApplyInOnePass(flat, gradient, rate, Epsilon * correction);
+        else ApplyByCalls(flat, gradient, rate, Epsilon * correction);
     }
 
     public void Dispose()
@@ -43,7 +33,24 @@ internal sealed class Adam(TrajectoryParameters parameters, long size) : IOptimi
         _square.Dispose();
     }
 
-    // All in one pass: calls for each operation read and write the four of them eighteen times. Every value is computed alike in a vector of any width.
+    /// <summary>For the CPU's memory: the engine's calls would read and write the four tensors eighteen times.</summary>
+    internal void ApplyInOnePass(Tensor flat, Tensor gradient, double rate, double epsilon)
+    {
+        using var scope = NewDisposeScope();
+        Apply(Floats(flat.detach()), Floats(gradient), Floats(_mean), Floats(_square), (float)rate, (float)epsilon, (float)parameters.WeightDecay);
+    }
+
+    /// <summary>For any memory.</summary>
+    internal void ApplyByCalls(Tensor flat, Tensor gradient, double rate, double epsilon)
+    {
+        using var scope = NewDisposeScope();
+        if (parameters.WeightDecay > 0) gradient.add_(flat, parameters.WeightDecay);
+        _mean.mul_(Beta1).add_(gradient, 1 - Beta1);
+        _square.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
+        flat.addcdiv_(_mean, _square.sqrt().add_(epsilon), -rate);
+    }
+
+    // Every value is computed alike, in a vector of any width or behind the last one.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Apply(Span<float> flat, Span<float> gradient, Span<float> mean, Span<float> square, float rate, float epsilon, float weightDecay)
     {

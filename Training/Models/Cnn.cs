@@ -22,7 +22,7 @@ internal sealed class Cnn : Network
     // Null where libtorch's calls serve from the first block on.
     private readonly FusedBlocks? _fused;
 
-    // The latest pass of training's images and the fused blocks' output, until its gradient is taken.
+    // The latest pass's images and the fused blocks' output, where it was for training and until its gradient is taken.
     private (Tensor Images, Tensor Output)? _pass;
 
     /// <inheritdoc cref="Network(NetworkLayout, ImageShape, int, int)"/>
@@ -74,7 +74,7 @@ internal sealed class Cnn : Network
     public override Tensor GradientOf(Tensor loss)
     {
         if (_fused is null) return base.GradientOf(loss);
-        var (images, output) = _pass ?? throw new InvalidOperationException("There was no pass of training since the latest gradient.");
+        var (images, output) = _pass ?? throw new InvalidOperationException("The latest pass was none of training, or its gradient was taken.");
         _pass = null;
         var gradients = autograd.grad([loss], [Flat, output]);
         _fused.Backward(images, gradients[1].contiguous(), gradients[0]);
@@ -90,7 +90,7 @@ internal sealed class Cnn : Network
     private Tensor FusedOutput(Tensor images, bool training)
     {
         var output = _fused!.Forward(images, Flat.detach(), training);
-        if (training) _pass = (images, output.MoveToOuterDisposeScope());
+        _pass = training ? (images, output.MoveToOuterDisposeScope()) : null;
         return output;
     }
 

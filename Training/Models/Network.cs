@@ -67,8 +67,8 @@ internal abstract class Network : IDisposable
     public abstract Tensor Forward(Tensor images, long? trainingSeed);
 
     /// <summary>The gradient of a loss by all parameters, in the order of <see cref="Flat"/>.</summary>
-    /// <param name="loss">Of the logits of the latest pass of training, whose images are still there; once for each.</param>
-    /// <exception cref="InvalidOperationException">There was no such pass.</exception>
+    /// <param name="loss">Of the logits of the latest pass, which was of training and whose images are still there; once for each.</param>
+    /// <exception cref="InvalidOperationException">The latest pass was another.</exception>
     public virtual Tensor GradientOf(Tensor loss) => autograd.grad([loss], [Flat])[0];
 
     /// <summary>The parts as views of the flat tensor, each in its training shape.</summary>
@@ -83,7 +83,7 @@ internal abstract class Network : IDisposable
         Buffers?.Dispose();
     }
 
-    /// <summary>What convolutions compute in, but for the first one: pixels would be rounded, and its time is little.</summary>
+    /// <summary>What libtorch's convolutions compute in, but for the first one: pixels would be rounded, and its time is little.</summary>
     protected static ScalarType ConvolutionType(TrajectoryParameters parameters) =>
         parameters.Precision == "bfloat16" ? ScalarType.BFloat16 : ScalarType.Float32;
 

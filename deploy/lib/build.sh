@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Builds the programs into DIR/app/Api, DIR/app/Worker and DIR/app/Training. What the compiler leaves is in DIR/build,
-# not in the checkout: two data folders, and a build in an editor, don't get in each other's way.
+# not in the checkout (but for the page's): two data folders, and a build in an editor, don't get in each other's way.
 
 BUILT_FROM=(Api Shared Training Worker deploy/engines deploy/programs.slnf Directory.Build.props Directory.Build.targets Directory.Engines.props
   Directory.Packages.props BannedSymbols.txt global.json MlExperiments.sln)
@@ -12,7 +12,7 @@ source_fingerprint() {
     cd "$root" || exit
     pwd
     dotnet --version
-    echo "page: $page"
+    echo "page: $page; engines: ${TorchEngine:-} ${TorchSharpVersion:-} ${TorchDevice:-} ${JobEngine:-}"
     # One of the names (the engines' choice) need not exist.
     { find "${BUILT_FROM[@]}" -type d \( -name bin -o -name obj -o -name node_modules -o -name wwwroot \) -prune \
       -o -type f -printf '%p %s %T@\n' 2>/dev/null || true; } | LC_ALL=C sort

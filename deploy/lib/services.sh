@@ -22,7 +22,6 @@ start_service() {
       export Worker__Name=$name Worker__Slots=$SLOTS Worker__Folder=$DATA/scratch/$name
       mkdir -p "$Worker__Folder"
     fi
-    # Settings and pages are looked up in the current folder.
     cd "$DATA/app/$program" || exit
     # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop them in order. SIGTERM should we die
     # without a word.

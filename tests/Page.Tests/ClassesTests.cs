@@ -28,6 +28,9 @@ public sealed class ClassesTests : PageFixture
         await Worst.Locator("img").First.ScrollIntoViewIfNeededAsync();
         Assert.That(await Worst.Locator("img").First.EvaluateAsync<bool>("image => image.decode().then(() => image.naturalWidth > 0)"), Is.True);
 
+        await ExpectAsync("this experiment has 40 steps in all");
+        await Assertions.Expect(Page.Locator(".chart")).ToHaveCountAsync(0);
+
         await Button("F1").ClickAsync();
         await Button("F1").ClickAsync();
         var shown = await Metrics.Locator("tbody tr td:last-child").AllInnerTextsAsync();

@@ -9,6 +9,9 @@ namespace MlExperiments.Training.Models.Kernels;
 /// <summary>The first blocks of a <see cref="Cnn"/> on a CPU, as far as they are ours: from pixels to the maps that libtorch's calls go on with.</summary>
 internal sealed unsafe class FusedBlocks : IDisposable
 {
+    /// <summary>Filters come in multiples of this: the blocks take so many at a time.</summary>
+    private const int FilterGroup = MatrixProduct.ColumnGroup;
+
     private readonly PixelBlock _first;
     private readonly WinogradBlock[] _later;
 
@@ -46,19 +49,19 @@ internal sealed unsafe class FusedBlocks : IDisposable
     public static FusedBlocks? Create(TrajectoryParameters parameters, ImageShape shape, IReadOnlyList<bool> pooled)
     {
         var filters = parameters.Filters;
-        var isServed = IsSupported && Engine.Device == Engine.Cpu && parameters.KernelSize == 3 && pooled[0] && PixelBlock.Serves(filters)
-            // A span's bytes.
+        var isServed = IsSupported && Engine.Device == Engine.Cpu && parameters.KernelSize == 3 && pooled[0] && filters % FilterGroup == 0
+            // Where there is one block its output is a span, and where there are more the largest of them all is kept in bounds.
             && (long)parameters.BatchSize * (shape.Height / 2) * (shape.Width / 2) * filters * sizeof(float) <= int.MaxValue;
         if (!isServed) return null;
-        // In bfloat16 libtorch's convolutions multiply as much, each in half the time.
-        var isPrecise = parameters.Precision == "float32";
-        return new(shape, filters, isPrecise && WinogradBlock.Serves(filters, 2 * filters) ? pooled.TakeWhile(isPooled => isPooled).Count() : 1);
+        // What is to be computed in bfloat16 is libtorch's.
+        return new(shape, filters, parameters.Precision == "float32" ? pooled.TakeWhile(isPooled => isPooled).Count() : 1);
     }
 
     /// <param name="images">uint8 <c>[n, h, w, c]</c>.</param>
     /// <param name="parameters">Flat float32 that begins with each block's weights <c>[filters, 3, 3, c]</c> and biases <c>[filters]</c>.</param>
-    /// <param name="training">Whether a backward pass follows, before the next one that is for training.</param>
+    /// <param name="training">Whether a backward pass follows, before any other forward pass.</param>
     /// <returns>float32 <c>[n, h', w', filters]</c>; while training a leaf, where autograd's backward pass ends and this one's begins.</returns>
+    /// <exception cref="OutOfMemoryException">There is no room for the maps between the blocks.</exception>
     public Tensor Forward(Tensor images, Tensor parameters, bool training)
     {
         var count = (int)images.shape[0];
@@ -73,7 +76,7 @@ internal sealed unsafe class FusedBlocks : IDisposable
         return result;
     }
 
-    /// <summary>The backward pass of the latest forward pass for training.</summary>
+    /// <summary>The backward pass of the latest forward pass, which was for training.</summary>
     /// <param name="images">That pass's.</param>
     /// <param name="outputGradient">float32 <c>[n, h', w', filters]</c>.</param>
     /// <param name="gradient">Flat float32: takes the blocks' parameters' gradients at its beginning.</param>

@@ -78,7 +78,7 @@ internal static unsafe class MatrixProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyByFourRows(float* left, nint leftRow, nint leftDepth, float* right, float* result, int rows, int depth, int columns, bool add)
+    internal static void MultiplyByFourRows(float* left, nint leftRow, nint leftDepth, float* right, float* result, int rows, int depth, int columns, bool add)
     {
         for (var column = 0; column < columns; column += ColumnGroup)
         {

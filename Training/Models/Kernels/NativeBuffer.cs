@@ -23,6 +23,9 @@ internal sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
         return _values;
     }
 
+    /// <summary>Makes all of it zeros.</summary>
+    public void Clear() => NativeMemory.Clear(_values, _count * (nuint)sizeof(T));
+
     public void Dispose()
     {
         NativeMemory.AlignedFree(_values);

@@ -5,14 +5,15 @@ using MlExperiments.Shared.Imaging;
 namespace MlExperiments.Training.Models.Kernels;
 
 /// <summary>
-/// The first block of a <see cref="Cnn"/>: 3x3 convolution with same padding, bias, 2x2 max pooling and ReLU in one pass each way, on pixels as they are stored. Composed of libtorch's calls these are
-/// a dozen passes over activations of four times the size, which take longer to read and write than to compute. Of each pooling window only one position
-/// counts, so that the backward pass needs one bit for each and no activations.
+/// The first block of a <see cref="Cnn"/>: 3x3 convolution with same padding, bias, 2x2 max pooling and ReLU in one pass each way, on pixels as they are
+/// stored. Composed of libtorch's calls these are a dozen passes over activations of four times the size, which take longer to read and write than to
+/// compute. Of each pooling window only one position counts, so that the backward pass needs one bit for each and no activations.
 /// </summary>
 /// <remarks>
 /// Sums are in float32 in a fixed order: over an image's positions, then over images. They differ from libtorch's in their rounding. One thread, one pass at
 /// a time.
 /// </remarks>
+/// <param name="filters">A multiple of 16.</param>
 internal sealed unsafe class PixelBlock(ImageShape shape, int filters) : IDisposable
 {
     private const int Taps = 9;
@@ -37,13 +38,10 @@ internal sealed unsafe class PixelBlock(ImageShape shape, int filters) : IDispos
 
     private int ParameterCount => ((shape.Channels * Taps) + 1) * filters;
 
-    /// <summary>Whether it is there for that many filters: two vectors at a time.</summary>
-    public static bool Serves(int filters) => filters % (2 * Lanes) == 0;
-
     /// <param name="images">uint8 <c>[n, h, w, c]</c>.</param>
     /// <param name="parameters">The weights <c>[filters, 3, 3, c]</c>, then the biases <c>[filters]</c>.</param>
     /// <param name="output">Takes <c>[n, h / 2, w / 2, filters]</c>.</param>
-    /// <param name="training">Whether a backward pass follows, before the next one that is for training.</param>
+    /// <param name="training">Whether a backward pass follows, before any other forward pass.</param>
     public void Forward(ReadOnlySpan<byte> images, float* parameters, Maps output, bool training)
     {
         var count = images.Length / shape.Size;
@@ -59,7 +57,7 @@ internal sealed unsafe class PixelBlock(ImageShape shape, int filters) : IDispos
         }
     }
 
-    /// <summary>The backward pass of the latest forward pass for training.</summary>
+    /// <summary>The backward pass of the latest forward pass, which was for training.</summary>
     /// <param name="images">That pass's.</param>
     /// <param name="outputGradient"><c>[n, h / 2, w / 2, filters]</c>.</param>
     /// <param name="gradient">Takes the weights' and the biases' gradients, in the order of the parameters.</param>

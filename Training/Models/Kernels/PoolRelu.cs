@@ -10,8 +10,8 @@ internal static unsafe class PoolRelu
     public const int Lanes = 8;
 
     /// <summary>
-    /// The maximum of the window's positions, row by row, or 0 where that is less. NaN where one of them is, as in libtorch; infinities of both signs are
-    /// NaN, too.
+    /// The maximum of the window's positions, row by row, or 0 where that is less, which minus infinity is, too. NaN where one of them is, as in libtorch;
+    /// infinities of both signs together are NaN.
     /// </summary>
     /// <param name="output">Takes 8 values.</param>
     /// <returns>A byte for each position, the first one lowest: the filters whose maximum it is, above 0. Of equal ones it is the first.</returns>

@@ -10,10 +10,11 @@ namespace MlExperiments.Training.Models.Kernels;
 /// </summary>
 /// <remarks>
 /// A tile's 16 values are apart: for each there is a product of matrices over some tiles, which stay in the cache from the transformation before to the one
-/// after. Outputs that pooling leaves out are not computed. Sums are in float32 in a fixed order. One thread, one pass at a time.
+/// after. Outputs that pooling leaves out are not computed. Sums are in float32 in a fixed order: channel by channel, and for the parameters' gradients tile by
+/// tile over the whole batch. One thread, one pass at a time.
 /// </remarks>
 /// <param name="height">Of the input, at least 2; likewise the width.</param>
-/// <param name="channels">Of the input; see <see cref="Serves"/>.</param>
+/// <param name="channels">Of the input, a multiple of <see cref="MatrixProduct.ColumnGroup"/>; likewise the filters.</param>
 internal sealed unsafe class WinogradBlock(int height, int width, int channels, int filters) : IDisposable
 {
     /// <summary>Values of a tile.</summary>
@@ -54,9 +55,6 @@ internal sealed unsafe class WinogradBlock(int height, int width, int channels, 
 
     private int TilesPerImage => _outputHeight * _outputWidth;
 
-    /// <summary>Whether it is there for so many.</summary>
-    public static bool Serves(int channels, int filters) => channels % MatrixProduct.ColumnGroup == 0 && filters % MatrixProduct.ColumnGroup == 0;
-
     /// <summary>Where <see cref="Forward"/> finds its input <c>[n, h, w, channels]</c>, and <see cref="Backward"/> again.</summary>
     public Maps Input(int count) => Inside(_input, count);
 
@@ -66,14 +64,15 @@ internal sealed unsafe class WinogradBlock(int height, int width, int channels, 
     /// <param name="parameters">The weights <c>[filters, 3, 3, channels]</c>, then the biases <c>[filters]</c>.</param>
     /// <param name="count">n, the images of the input.</param>
     /// <param name="output">Takes <c>[n, h / 2, w / 2, filters]</c>.</param>
-    /// <param name="training">Whether a backward pass follows, before the next one that is for training.</param>
+    /// <param name="training">Whether a backward pass follows, before any other forward pass.</param>
     public void Forward(float* parameters, int count, Maps output, bool training)
     {
         var input = Input(count);
         var bias = parameters + (WeightsPlane * Taps);
         var tiles = count * TilesPerImage;
         var argmax = training ? _argmax.AtLeast((long)tiles * _groups) : null;
-        var weights = TransformWeights(parameters);
+        var weights = _weightsByChannel.AtLeast(Points * WeightsPlane);
+        WinogradWeights.Transform(parameters, filters, channels, _weights.AtLeast(Points * WeightsPlane), weights);
         var inputTiles = _inputTiles.AtLeast(Points * _inputPlane);
         var outputTiles = _outputTiles.AtLeast(Points * _outputPlane);
         for (var first = 0; first < tiles; first += TilesAtOnce)
@@ -91,14 +90,14 @@ internal sealed unsafe class WinogradBlock(int height, int width, int channels, 
         }
     }
 
-    /// <summary>The backward pass of the latest forward pass for training, whose input is still there.</summary>
+    /// <summary>The backward pass of the latest forward pass, which was for training: its input is still there.</summary>
     /// <param name="count">That pass's.</param>
     /// <param name="outputGradient"><c>[n, h / 2, w / 2, filters]</c>.</param>
     /// <param name="gradient">Takes the weights' and the biases' gradients, in the order of the parameters.</param>
     public void Backward(int count, Maps outputGradient, float* gradient)
     {
         var (input, inputGradient) = (Input(count), InputGradient(count));
-        new Span<float>(_inputGradient.AtLeast(0), count * PaddedSize).Clear();
+        _inputGradient.Clear();
         var biasGradient = gradient + (WeightsPlane * Taps);
         new Span<float>(biasGradient, filters).Clear();
         var tiles = count * TilesPerImage;
@@ -124,7 +123,7 @@ internal sealed unsafe class WinogradBlock(int height, int width, int channels, 
             TransformInputBack(inputTiles, inputGradient, first, some);
         }
 
-        TransformWeightsBack(weightsGradient, gradient);
+        WinogradWeights.TransformBack(weightsGradient, filters, channels, gradient);
     }
 
     public void Dispose()
@@ -147,80 +146,6 @@ internal sealed unsafe class WinogradBlock(int height, int width, int channels, 
 
     private Maps Inside(NativeBuffer<float> padded, int count) =>
         new(padded.AtLeast((long)count * PaddedSize) + PaddedRow + channels, PaddedRow, PaddedSize);
-
-    // G g G' for each filter and channel.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private float* TransformWeights(float* weights)
-    {
-        var transformed = _weights.AtLeast(Points * WeightsPlane);
-        var half = Vector256.Create(0.5f);
-        var rows = stackalloc Vector256<float>[12];
-        for (var filter = 0; filter < filters; filter++)
-        {
-            for (var channel = 0; channel < channels; channel += Lanes)
-            {
-                var from = weights + (filter * Taps * channels) + channel;
-                var to = transformed + (filter * channels) + channel;
-                for (var x = 0; x < 3; x++, from += channels)
-                {
-                    var (top, middle, bottom) = (Vector256.Load(from), Vector256.Load(from + (3 * channels)), Vector256.Load(from + (6 * channels)));
-                    Spread(top, middle, bottom, half, out rows[x], out rows[3 + x], out rows[6 + x], out rows[9 + x]);
-                }
-
-                for (var y = 0; y < 4; y++, to += 4 * WeightsPlane)
-                {
-                    Spread(rows[3 * y], rows[(3 * y) + 1], rows[(3 * y) + 2], half, out var c0, out var c1, out var c2, out var c3);
-                    c0.Store(to);
-                    c1.Store(to + WeightsPlane);
-                    c2.Store(to + (2 * WeightsPlane));
-                    c3.Store(to + (3 * WeightsPlane));
-                }
-            }
-        }
-
-        var byChannel = _weightsByChannel.AtLeast(Points * WeightsPlane);
-        for (var point = 0; point < Points; point++)
-        {
-            var from = transformed + (point * WeightsPlane);
-            var to = byChannel + (point * WeightsPlane);
-            for (var channel = 0; channel < channels; channel++, to += filters)
-            {
-                for (var filter = 0; filter < filters; filter++) to[filter] = from[(filter * channels) + channel];
-            }
-        }
-
-        return byChannel;
-    }
-
-    // G' dU G.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void TransformWeightsBack(float* transformed, float* gradient)
-    {
-        var half = Vector256.Create(0.5f);
-        var rows = stackalloc Vector256<float>[12];
-        for (var filter = 0; filter < filters; filter++)
-        {
-            for (var channel = 0; channel < channels; channel += Lanes)
-            {
-                var from = transformed + (filter * channels) + channel;
-                var to = gradient + (filter * Taps * channels) + channel;
-                for (var x = 0; x < 4; x++, from += WeightsPlane)
-                {
-                    Gather(
-                        Vector256.Load(from), Vector256.Load(from + (4 * WeightsPlane)), Vector256.Load(from + (8 * WeightsPlane)), Vector256.Load(from + (12 * WeightsPlane)),
-                        half, out rows[x], out rows[4 + x], out rows[8 + x]);
-                }
-
-                for (var y = 0; y < 3; y++, to += 3 * channels)
-                {
-                    Gather(rows[4 * y], rows[(4 * y) + 1], rows[(4 * y) + 2], rows[(4 * y) + 3], half, out var left, out var middle, out var right);
-                    left.Store(to);
-                    middle.Store(to + channels);
-                    right.Store(to + (2 * channels));
-                }
-            }
-        }
-    }
 
     // B' d B for each tile and channel.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -366,27 +291,6 @@ internal sealed unsafe class WinogradBlock(int height, int width, int channels, 
             (left - right).Store(to + (2 * plane));
             (-right).Store(to + (3 * plane));
         }
-    }
-
-    // G of three.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Spread(
-        Vector256<float> v0, Vector256<float> v1, Vector256<float> v2, Vector256<float> half,
-        out Vector256<float> r0, out Vector256<float> r1, out Vector256<float> r2, out Vector256<float> r3)
-    {
-        var outer = (v0 + v2) * half;
-        var inner = v1 * half;
-        (r0, r1, r2, r3) = (v0, outer + inner, outer - inner, v2);
-    }
-
-    // G' of four.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Gather(
-        Vector256<float> v0, Vector256<float> v1, Vector256<float> v2, Vector256<float> v3, Vector256<float> half,
-        out Vector256<float> r0, out Vector256<float> r1, out Vector256<float> r2)
-    {
-        var sum = (v1 + v2) * half;
-        (r0, r1, r2) = (v0 + sum, (v1 - v2) * half, sum + v3);
     }
 
     // The first of a tile's 4x4 inputs, which begins on the border above and to the left of the window.

@@ -4,13 +4,13 @@ using MlExperiments.Testing;
 
 namespace MlExperiments.Api.Tests.Endpoints;
 
-/// <summary>The table of all calls in the README, between its two markers.</summary>
+/// <summary>The table of all calls in the Api's README, between its two markers.</summary>
 internal static class EndpointTable
 {
     private const string Start = "<!-- endpoints -->";
     private const string End = "<!-- /endpoints -->";
 
-    public static string ReadmePath { get; } = Path.Combine(ServiceProcess.ProjectRoot, "README.md");
+    public static string ReadmePath { get; } = Path.Combine(ServiceProcess.ProjectRoot, "Api", "README.md");
 
     /// <param name="operations">Each call with its part of the OpenAPI document.</param>
     public static string Render(IEnumerable<(Call Call, JsonElement Operation)> operations)

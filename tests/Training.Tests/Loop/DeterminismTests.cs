@@ -19,7 +19,7 @@ public sealed class DeterminismTests
     public void RemoveData() => _digits.Dispose();
 
     [TestCase("adam", 0.25, 16)]
-    [TestCase("sgd", 0, 4, Description = "without the fused first block")]
+    [TestCase("sgd", 0, 4, Description = "without fused blocks")]
     public void Milestones_OfOneTraining_AreThoseOfTrainingsOfTheirOwn(string optimizer, double dropout, int filters)
     {
         var parameters = DigitData.Small with { Filters = filters, Optimizer = optimizer, Momentum = 0.9, WeightDecay = 0.001, Dropout = dropout };

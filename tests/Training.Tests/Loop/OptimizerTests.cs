@@ -27,6 +27,40 @@ public sealed class OptimizerTests
         Assert.That(Minimize("adam"), Is.EqualTo(expected).Within(1e-4));
     }
 
+    /// <summary>Of more values than vectors hold: those behind the last vector come to the same bits as those in one.</summary>
+    [TestCase(0)]
+    [TestCase(0.01)]
+    public void Adam_InOnePass_DoesWhatTheCallsDo(double weightDecay)
+    {
+        const int Size = 35, Different = 5;
+        using var scope = NewDisposeScope();
+        var parameters = Parameters with { WeightDecay = weightDecay };
+        using var inOnePass = new Adam(parameters, Size);
+        using var byCalls = new Adam(parameters, Size);
+        var (ours, theirs) = (Repeated(step: 0), Repeated(step: 0));
+        for (var step = 1; step <= 10; step++)
+        {
+            inOnePass.ApplyInOnePass(ours, Repeated(step), rate: 0.01, epsilon: 1e-8);
+            byCalls.ApplyByCalls(theirs, Repeated(step), rate: 0.01, epsilon: 1e-8);
+        }
+
+        Assert.That(Values(ours), Is.EqualTo(Values(theirs)).Within(1e-5));
+        Assert.That(Values(ours), Is.Not.EqualTo(Values(Repeated(step: 0))).Within(0.01));
+        foreach (var ((_, values), (_, others)) in inOnePass.State.Zip(byCalls.State))
+            Assert.That(Values(values), Is.EqualTo(Values(others)).Within(1e-5));
+        Assert.That(Values(ours).Skip(Different), Is.EqualTo(Values(ours).SkipLast(Different)), "the same bits");
+
+        static Tensor Repeated(int step)
+        {
+            var tensor = zeros([Size]);
+            var values = MemoryMarshal.Cast<byte, float>(tensor.bytes);
+            for (var i = 0; i < Size; i++) values[i] = MathF.Sin((step * Different) + (i % Different));
+            return tensor;
+        }
+
+        static float[] Values(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes).ToArray();
+    }
+
     [TestCase(0.9)]
     [TestCase(0)]
     public void Sgd_OverSteps_FollowsItsRule(double momentum)

@@ -13,6 +13,9 @@ public sealed class PrecisionTests
     /// <summary>8 bits of precision: 2^-9 of a value for each rounding, and a few roundings one after another.</summary>
     private const double Roundings = 0.03;
 
+    /// <summary>Far more than sums of float32 in another order differ by.</summary>
+    private const double Noise = 3e-4;
+
     [TestCase("cnn")]
     [TestCase("resnet18")]
     public void Bfloat16_OfTheSameWeights_IsNearFloat32AndNotTheSame(string architecture)
@@ -28,9 +31,9 @@ public sealed class PrecisionTests
         Assert.That(Values(half.Flat), Is.EqualTo(Values(network.Flat)));
 
         var (full, rounded) = (network.Forward(images, 1), half.Forward(images, 1));
-        Assert.That(Distance(Values(full), Values(rounded)), Is.GreaterThan(0).And.LessThan(Roundings));
+        Assert.That(Distance(Values(full), Values(rounded)), Is.GreaterThan(Noise).And.LessThan(Roundings));
         var (gradient, roundedGradient) = (network.GradientOf(functional.cross_entropy(full, labels)), half.GradientOf(functional.cross_entropy(rounded, labels)));
-        Assert.That(Distance(Values(gradient), Values(roundedGradient)), Is.GreaterThan(0).And.LessThan(10 * Roundings));
+        Assert.That(Distance(Values(gradient), Values(roundedGradient)), Is.GreaterThan(Noise).And.LessThan(10 * Roundings));
     }
 
     [Test]
