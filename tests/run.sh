@@ -100,6 +100,8 @@ need_test_packages() {
     # Another PyTorch to compare the networks with, and ONNX's own checker.
     packages+=(python3-torch python3-torchvision python3-onnx)
   fi
+  # packages.sh has those that every machine needs.
+  # shellcheck disable=SC2153
   need_packages "${PACKAGES[@]}" "${packages[@]}"
 }
 

@@ -20,20 +20,21 @@ internal static partial class GridBenchmark
     {
         var images = new Option<FileInfo>("--images") { Description = "A zip with train/ and test/, each with a folder per class of 28 x 28 grey images", Required = true };
         var steps = new Option<int[]>("--steps") { Description = "The numbers of steps", DefaultValueFactory = _ => [100, 200, 400], AllowMultipleArgumentsPerToken = true };
-        var full = new Option<bool>("--full") { Description = "The default grid's 1000, 2000 and 4000 steps: about an hour" };
+        var full = new Option<bool>("--full") { Description = "The default grid's 1000, 2000 and 4000 steps: an hour and a half" };
         var slots = new Option<int>("--slots") { Description = "How many trainings our worker runs at once", DefaultValueFactory = _ => 2 };
         var peers = new Option<string>("--peers") { Description = "The script's runs: both, parallel (without those one after another) or none", DefaultValueFactory = _ => "both" };
         peers.AcceptOnlyFromAmong("both", "parallel", "none");
         var python = new Option<string>("--python") { Description = "A Python that has torch and torchvision", DefaultValueFactory = _ => "/usr/bin/python3" };
         var precision = Options.Precision();
-        var command = new Command("grid", "27 experiments end to end, against 27 runs of a script") { images, steps, full, slots, peers, python, precision };
+        var seed = new Option<int>("--seed") { Description = "Of our trainings: how far accuracies differ by luck" };
+        var command = new Command("grid", "27 experiments end to end, against 27 runs of a script") { images, steps, full, slots, peers, python, precision, seed };
         command.SetAction((result, _) => RunAsync(
             result.GetValue(images)!, result.GetValue(full) ? [1000, 2000, 4000] : result.GetValue(steps)!, result.GetValue(slots), result.GetValue(peers)!,
-            result.GetValue(python)!, result.GetValue(precision)!));
+            result.GetValue(python)!, result.GetValue(precision)!, result.GetValue(seed)));
         return command;
     }
 
-    private static async Task<int> RunAsync(FileInfo images, int[] steps, int slots, string peers, string python, string precision)
+    private static async Task<int> RunAsync(FileInfo images, int[] steps, int slots, string peers, string python, string precision, int seed)
     {
         var folder = Directory.CreateTempSubdirectory("mlexperiments-grid-");
         try
@@ -41,7 +42,7 @@ internal static partial class GridBenchmark
             await ZipFile.ExtractToDirectoryAsync(images.FullName, folder.FullName);
             // A zip often has a folder of its name around all.
             var root = Directory.GetDirectories(folder.FullName).Append(folder.FullName).First(candidate => Directory.Exists(Path.Combine(candidate, "train")));
-            var ours = await OursAsync(images, steps, slots, precision);
+            var ours = await OursAsync(images, steps, slots, precision, seed);
             Say(ours, null);
             if (peers is "both" or "parallel")
                 Say(await TheirsAsync(python, root, steps, atOnce: slots, threads: 1), ours);
@@ -55,7 +56,7 @@ internal static partial class GridBenchmark
         }
     }
 
-    private static async Task<Outcome> OursAsync(FileInfo images, int[] steps, int slots, string precision)
+    private static async Task<Outcome> OursAsync(FileInfo images, int[] steps, int slots, string precision, int seed)
     {
         await using var postgres = await PrivatePostgres.StartAsync();
         // As deploy/local.sh starts programs.
@@ -66,7 +67,7 @@ internal static partial class GridBenchmark
             await stack.UploadAsync(model, zip);
         var upload = clock.Elapsed;
         await stack.PostAsync(
-            $"/api/models/{model}/experiments", new { space = new { learningRate = Rates, layers = Layers, steps }, @fixed = new { dropout = 0, precision } });
+            $"/api/models/{model}/experiments", new { space = new { learningRate = Rates, layers = Layers, steps }, @fixed = new { dropout = 0, precision, seed } });
         var (memory, turn) = (0L, 0);
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(0.4));
         while (await timer.WaitForNextTickAsync())
@@ -83,7 +84,7 @@ internal static partial class GridBenchmark
 
         var took = clock.Elapsed;
         var best = (await stack.ExperimentsAsync(model)).Max(experiment => experiment.GetProperty("testAccuracy").GetDouble());
-        return new Outcome(string.Create(CultureInfo.InvariantCulture, $"ours, slots: {slots}, {precision}; {upload.TotalSeconds:F1} s of it the upload; worker and trainers {memory >> 20} MiB (the most of samples each 10 s)"), took, best);
+        return new Outcome(string.Create(CultureInfo.InvariantCulture, $"ours, slots: {slots}, {precision}, seed {seed}; {upload.TotalSeconds:F1} s of it the upload; worker and trainers {memory >> 20} MiB (the most of samples each 10 s)"), took, best);
     }
 
     private static async Task<Outcome> TheirsAsync(string python, string images, int[] steps, int atOnce, int threads)
