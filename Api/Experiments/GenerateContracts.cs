@@ -118,7 +118,7 @@ public sealed record GenerateResponse(
 /// <param name="Trajectories">How many trainings the new ones take: experiments that differ only in steps share one.</param>
 /// <param name="Steps">Training steps of all of these, less those that have been trained for other experiments.</param>
 /// <param name="Slots">Of the workers that are there now.</param>
-/// <param name="EstimatedSeconds">On these slots (on one, where there is none), at the speed of the model's latest experiments with the same network in the same precision, else in any, else of all; null before one is completed.</param>
+/// <param name="EstimatedSeconds">On these slots (on one, where there is none), at the speed of the model's latest experiments of the same architecture with as many layers, in the same precision, else in any, else of all; null before one is completed.</param>
 public sealed record PreviewResponse(int Experiments, int Existing, int Trajectories, long Steps, int Slots, double? EstimatedSeconds);
 
 /// <param name="Queued">Experiments that were drafts and now wait for a worker.</param>

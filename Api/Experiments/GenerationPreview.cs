@@ -52,7 +52,7 @@ internal static class GenerationPreview
             await EstimateAsync(db, modelId, work, slots, cancellationToken)));
     }
 
-    /// <summary>At the speed of the model's latest experiments: of those with the same network in the same precision, else in any, else of all.</summary>
+    /// <summary>At the speed of the model's latest experiments: of those of the same architecture with as many layers, in the same precision, else in any, else of all.</summary>
     private static async Task<double?> EstimateAsync(
         ExperimentsDbContext db, Guid modelId, List<(ExperimentParameters Parameters, int Steps)> work, int slots, CancellationToken cancellationToken)
     {

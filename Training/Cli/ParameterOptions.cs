@@ -32,7 +32,7 @@ internal sealed class ParameterOptions
     private readonly Option<string> _classWeights = Create("--class-weights", "What images count in the loss: none (all the same) or balanced (all classes the same)", Defaults.ClassWeights);
     private readonly Option<int> _patience = Create("--patience", "Stop early after so many measurements, 1 to 10,000, one each 100 steps, that are no better; 0 never", Defaults.Patience);
     private readonly Option<string> _patienceMetric = Create("--patience-metric", "What has to get better on the validation images: loss or accuracy", Defaults.PatienceMetric);
-    private readonly Option<string> _precision = Create("--precision", "What all convolutions but the first compute in: float32, or bfloat16: for residual networks and other kernels than 3x3 up to twice as fast on CPUs with AVX-512 BF16 or AMX, for GPUs too, slow elsewhere; results differ slightly", Defaults.Precision);
+    private readonly Option<string> _precision = Create("--precision", "What all convolutions but the first compute in: float32, or bfloat16: up to twice as fast on CPUs with AVX-512 BF16 or AMX (but not for 3x3 kernels of a multiple of 16 filters), for GPUs too, slow elsewhere; results differ slightly", Defaults.Precision);
 
     public void AddTo(Command command)
     {

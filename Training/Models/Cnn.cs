@@ -89,8 +89,9 @@ internal sealed class Cnn : Network
 
     private Tensor FusedOutput(Tensor images, bool training)
     {
+        _pass = null;
         var output = _fused!.Forward(images, Flat.detach(), training);
-        _pass = training ? (images, output.MoveToOuterDisposeScope()) : null;
+        if (training) _pass = (images, output.MoveToOuterDisposeScope());
         return output;
     }
 

@@ -68,7 +68,7 @@ internal abstract class Network : IDisposable
 
     /// <summary>The gradient of a loss by all parameters, in the order of <see cref="Flat"/>.</summary>
     /// <param name="loss">Of the logits of the latest pass, which was of training and whose images are still there; once for each.</param>
-    /// <exception cref="InvalidOperationException">The latest pass was another.</exception>
+    /// <exception cref="InvalidOperationException">The latest pass was another, or its gradient was taken; not every network notices.</exception>
     public virtual Tensor GradientOf(Tensor loss) => autograd.grad([loss], [Flat])[0];
 
     /// <summary>The parts as views of the flat tensor, each in its training shape.</summary>

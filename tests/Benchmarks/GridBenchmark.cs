@@ -26,7 +26,7 @@ internal static partial class GridBenchmark
         peers.AcceptOnlyFromAmong("both", "parallel", "none");
         var python = new Option<string>("--python") { Description = "A Python that has torch and torchvision", DefaultValueFactory = _ => "/usr/bin/python3" };
         var precision = Options.Precision();
-        var seed = new Option<int>("--seed") { Description = "Of our trainings: how far accuracies differ by luck" };
+        var seed = new Option<int>("--seed") { Description = "Seed of our trainings: others show how far accuracies differ by luck" };
         var command = new Command("grid", "27 experiments end to end, against 27 runs of a script") { images, steps, full, slots, peers, python, precision, seed };
         command.SetAction((result, _) => RunAsync(
             result.GetValue(images)!, result.GetValue(full) ? [1000, 2000, 4000] : result.GetValue(steps)!, result.GetValue(slots), result.GetValue(peers)!,

@@ -50,7 +50,7 @@ internal sealed unsafe class FusedBlocks : IDisposable
     {
         var filters = parameters.Filters;
         var isServed = IsSupported && Engine.Device == Engine.Cpu && parameters.KernelSize == 3 && pooled[0] && filters % FilterGroup == 0
-            // Where there is one block its output is a span, and where there are more the largest of them all is kept in bounds.
+            // A span's bytes: the first block's output is the largest, and alone it is a span.
             && (long)parameters.BatchSize * (shape.Height / 2) * (shape.Width / 2) * filters * sizeof(float) <= int.MaxValue;
         if (!isServed) return null;
         // What is to be computed in bfloat16 is libtorch's.

@@ -10,7 +10,7 @@ internal static unsafe class PoolRelu
     public const int Lanes = 8;
 
     /// <summary>
-    /// The maximum of the window's positions, row by row, or 0 where that is less, which minus infinity is, too. NaN where one of them is, as in libtorch;
+    /// The maximum of the window's positions, row by row, or 0 where that is less, minus infinity included. NaN where one of them is, as in libtorch;
     /// infinities of both signs together are NaN.
     /// </summary>
     /// <param name="output">Takes 8 values.</param>

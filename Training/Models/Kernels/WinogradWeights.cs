@@ -6,6 +6,7 @@ namespace MlExperiments.Training.Models.Kernels;
 /// <summary>The weights' side of Winograd's F(2x2, 3x3): G g G' for each filter and channel, 16 values of 9, and its transposed for the gradient.</summary>
 internal static unsafe class WinogradWeights
 {
+    private const int Points = 16;
     private const int Taps = 9;
     private const int Lanes = 8;
 
@@ -44,7 +45,7 @@ internal static unsafe class WinogradWeights
             }
         }
 
-        for (var point = 0; point < 16; point++, byFilter += plane, byChannel += plane) Transpose(byFilter, filters, channels, byChannel);
+        for (var point = 0; point < Points; point++, byFilter += plane, byChannel += plane) Transpose(byFilter, filters, channels, byChannel);
     }
 
     /// <param name="transformed"><c>[16, filters, channels]</c>.</param>

@@ -3,7 +3,7 @@ using static MlExperiments.Api.Tests.Endpoints.Bodies;
 namespace MlExperiments.Api.Tests.Endpoints;
 
 /// <summary>
-/// Every operation, with what it is sent and answers: what <see cref="EndpointTests"/> calls, and the README shows. What all calls have in common,
+/// Every operation, with what it is sent and answers: what <see cref="EndpointTests"/> calls, and the Api's README shows. What all calls have in common,
 /// such as ids that nothing has, isn't repeated here: see <see cref="CommonCases"/>.
 /// </summary>
 internal static class Calls

@@ -8,11 +8,11 @@ internal static class CommonCases
 {
     private const string Unknown = "01980c3e-0000-7000-8000-000000000000";
 
-    /// <summary>For the README.</summary>
+    /// <summary>For the Api's README.</summary>
     public const string Sentences =
         "What all calls refuse stands in the table as a status only: 400 for a parameter or a field that the call doesn't know, and for JSON that is broken; 404 for an id " +
         "that nothing has, or that is none; 413 for more than a megabyte of JSON; 415 for text in JSON's place, and for JSON in a form's. Besides, every call but " +
-        "`/health/live` and `/api/session` answers 401 without the API key where there is one, every call that changes something 403 to a page of another site, any path 405 to " +
+        "`/health/live` and `/api/session` answers 401 without the API key where there is one, every call but GET 403 to a page of another site, any of these paths 405 to " +
         "another method, and whatever needs the database 503 while it is away. Uploads answer 507 where the disk is full, predictions and event streams 429 where too many are " +
         "open, an image's content 410 where its file is gone, and an archived model 409 to new images and experiments.";
 

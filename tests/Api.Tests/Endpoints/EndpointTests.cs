@@ -5,7 +5,7 @@ using MlExperiments.Shared.Blobs;
 
 namespace MlExperiments.Api.Tests.Endpoints;
 
-/// <summary>Makes every call of the table, well and wrong, and keeps the README's copy of it.</summary>
+/// <summary>Makes every call of the table, well and wrong, and keeps the copy of it in the Api's README.</summary>
 public sealed class EndpointTests : ApiFixture
 {
     private const string UpdateVariable = "MLEXPERIMENTS_UPDATE_README";
@@ -61,7 +61,7 @@ public sealed class EndpointTests : ApiFixture
             await File.WriteAllTextAsync(EndpointTable.ReadmePath, readme);
         }
 
-        Assert.That(EndpointTable.Read(readme), Is.EqualTo(table), $"Run this test with {UpdateVariable}=1: it then writes the table into the README.");
+        Assert.That(EndpointTable.Read(readme), Is.EqualTo(table), $"Run this test with {UpdateVariable}=1: it then writes the table into Api/README.md.");
     }
 
     private JsonElement Operation(Call call) => _document.GetProperty("paths").GetProperty(call.Path).GetProperty(call.Method.Method.ToLowerInvariant());

@@ -49,7 +49,7 @@ export const parameters: Parameter[] = [
   { name: 'classWeights', words: 'Class weights', usual: 'none', hint: 'or balanced', isRare: true },
   { name: 'patience', words: 'Patience', usual: '0', hint: 'measurements without improvement before it stops early; 0 is never', isRare: true },
   { name: 'patienceMetric', words: 'Patience watches', usual: 'loss', hint: 'or accuracy', isRare: true },
-  { name: 'precision', words: 'Precision', usual: 'float32', hint: 'or bfloat16: for residual networks and other kernels than 3x3 up to twice as fast on CPUs with AVX-512 BF16 or AMX, for GPUs too, slow elsewhere; results differ slightly', isRare: true },
+  { name: 'precision', words: 'Precision', usual: 'float32', hint: 'or bfloat16: up to twice as fast on CPUs with AVX-512 BF16 or AMX (but not for 3x3 kernels of a multiple of 16 filters), for GPUs too, slow elsewhere; results differ slightly', isRare: true },
 ]
 
 /** An experiment's parameters as people want to see them: without those that are seldom changed, where they were not. */

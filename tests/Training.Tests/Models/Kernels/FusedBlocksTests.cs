@@ -124,7 +124,7 @@ public sealed class FusedBlocksTests
         Assert.That(maps.Where((_, place) => place % filters != 0), Is.All.Matches<float>(float.IsFinite));
     }
 
-    /// <summary>A prediction doesn't depend on what else is asked for with it, though tiles of several images are computed together.</summary>
+    /// <summary>An image's maps don't depend on what else is in its batch, though tiles of several images are computed together.</summary>
     [Test]
     public void Forward_OfAnImage_GivesTheSameBitsInAnyBatch()
     {
