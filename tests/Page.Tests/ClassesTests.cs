@@ -28,7 +28,7 @@ public sealed class ClassesTests : PageFixture
         await Worst.Locator("img").First.ScrollIntoViewIfNeededAsync();
         Assert.That(await Worst.Locator("img").First.EvaluateAsync<bool>("image => image.decode().then(() => image.naturalWidth > 0)"), Is.True);
 
-        await ExpectAsync("this experiment has 40 steps in all");
+        await Assertions.Expect(Page.GetByText("this experiment has 40 steps in all")).ToBeVisibleAsync();
         await Assertions.Expect(Page.Locator(".chart")).ToHaveCountAsync(0);
 
         await Button("F1").ClickAsync();
