@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using MlExperiments.Training.Models.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -83,6 +84,10 @@ internal static class Engine
 
     /// <summary>Whether the same steps give the same bits: on a GPU the gradients are summed in no fixed order.</summary>
     public static bool IsDeterministic => Device == "cpu";
+
+    /// <summary>The values of a float32 tensor in the CPU's memory, for reading and writing; they end with the tensor.</summary>
+    /// <exception cref="InvalidOperationException">They don't lie one behind another.</exception>
+    public static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 
     /// <summary>One trainer is one thread: two of one thread do more than one of two, and the sums keep their order.</summary>
     public static void UseOneThread() => torch.set_num_threads(1);

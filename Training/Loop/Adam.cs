@@ -1,6 +1,5 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using MlExperiments.Shared.Contracts;
 using static TorchSharp.torch;
 
@@ -37,7 +36,8 @@ internal sealed class Adam(TrajectoryParameters parameters, long size) : IOptimi
     internal void ApplyInOnePass(Tensor flat, Tensor gradient, double rate, double epsilon)
     {
         using var scope = NewDisposeScope();
-        Apply(Floats(flat.detach()), Floats(gradient), Floats(_mean), Floats(_square), (float)rate, (float)epsilon, (float)parameters.WeightDecay);
+        Apply(
+            Engine.Floats(flat.detach()), Engine.Floats(gradient), Engine.Floats(_mean), Engine.Floats(_square), (float)rate, (float)epsilon, (float)parameters.WeightDecay);
     }
 
     /// <summary>For any memory.</summary>
@@ -75,6 +75,4 @@ internal sealed class Adam(TrajectoryParameters parameters, long size) : IOptimi
             flat[at] -= mean[at] / (MathF.Sqrt(square[at]) + epsilon) * rate;
         }
     }
-
-    private static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
@@ -66,7 +65,7 @@ internal sealed unsafe class FusedBlocks : IDisposable
     {
         var count = (int)images.shape[0];
         var result = empty([count, _height, _width, _filters], ScalarType.Float32, requires_grad: training);
-        fixed (float* flat = Floats(parameters), end = Floats(result))
+        fixed (float* flat = Engine.Floats(parameters), end = Engine.Floats(result))
         {
             _first.Forward(images.bytes, flat, OutputOf(0, count, end), training);
             for (var block = 1; block < Count; block++)
@@ -83,7 +82,7 @@ internal sealed unsafe class FusedBlocks : IDisposable
     public void Backward(Tensor images, Tensor outputGradient, Tensor gradient)
     {
         var count = (int)images.shape[0];
-        fixed (float* flat = Floats(gradient), end = Floats(outputGradient))
+        fixed (float* flat = Engine.Floats(gradient), end = Engine.Floats(outputGradient))
         {
             var after = Unpadded(end);
             for (var block = Count - 1; block > 0; block--)
@@ -105,6 +104,4 @@ internal sealed unsafe class FusedBlocks : IDisposable
     private Maps OutputOf(int block, int count, float* end) => block == _later.Length ? Unpadded(end) : _later[block].Input(count);
 
     private Maps Unpadded(float* maps) => new(maps, (nint)(_width * _filters), (nint)(_height * _width * _filters));
-
-    private static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 }
