@@ -49,6 +49,7 @@ try
         return StartUp.Refuse(problem);
 
     app.UseSecurityHeaders();
+    app.UseReadingOn();
     app.UseHead();
     app.UseResponseCompression();
     app.UseProblems();

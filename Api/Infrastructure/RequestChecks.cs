@@ -15,15 +15,26 @@ internal static class RequestChecks
 
     private static readonly object HeadKey = new();
 
-    // Beyond it, a body isn't read for the sake of the answer.
-    private const long MaxReadBytes = 16 * MaxJsonBytes;
-
     public static void UseRequestChecks(this WebApplication app)
     {
         var known = new Lazy<Dictionary<MethodInfo, string[]>>(() => KnownKeys(app.Services.GetRequiredService<IApiDescriptionGroupCollectionProvider>()));
-        app.Use((context, next) => IsTooLong(context) ? RefuseTooLongAsync(context) : next(context));
         app.Use((context, next) => Refusal(context, known) is { } refusal ? refusal.ExecuteAsync(context) : next(context));
     }
+
+    /// <summary>
+    /// Lets the server read on after an answer that didn't need the body, however long that is, for the five seconds that it takes for it:
+    /// who still sends when the connection is closed never gets to read the answer.
+    /// </summary>
+    public static void UseReadingOn(this WebApplication app) => app.Use((context, next) =>
+    {
+        context.Response.OnStarting(() =>
+        {
+            if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+                limit.MaxRequestBodySize = null;
+            return Task.CompletedTask;
+        });
+        return next(context);
+    });
 
     /// <summary>Answers HEAD as GET, but for the body, which the server leaves out by itself.</summary>
     public static void UseHead(this WebApplication app) => app.Use((context, next) =>
@@ -39,23 +50,6 @@ internal static class RequestChecks
 
     /// <summary>Whether the body goes nowhere: for answers that never end.</summary>
     public static bool IsHead(this HttpContext context) => context.Items.ContainsKey(HeadKey);
-
-    /// <summary>Too long for JSON, by its own account, and on its way: who asks first (Expect: 100-continue) is told at once.</summary>
-    private static bool IsTooLong(HttpContext context) =>
-        context.Request.ContentLength is > MaxJsonBytes and <= MaxReadBytes
-        && context.Request.Headers.Expect.Count == 0
-        && context.GetEndpoint() is { } endpoint
-        && endpoint.Metadata.GetMetadata<FormBody>() is null;
-
-    /// <summary>Reads the body to its end before it is refused: who still sends when the connection is closed never gets to read why.</summary>
-    private static async Task RefuseTooLongAsync(HttpContext context)
-    {
-        var refusal = TypedResults.Problem(Problems.TooLarge(context), statusCode: StatusCodes.Status413PayloadTooLarge);
-        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
-            limit.MaxRequestBodySize = MaxReadBytes;
-        await context.Request.Body.CopyToAsync(Stream.Null, context.RequestAborted);
-        await refusal.ExecuteAsync(context);
-    }
 
     private static IResult? Refusal(HttpContext context, Lazy<Dictionary<MethodInfo, string[]>> known)
     {

@@ -59,18 +59,6 @@ public abstract class ApiFixture
     protected Task<HttpResponseMessage> PostRawAsync(string path, string body, string mediaType = "application/json") =>
         Client.PostAsync(path, new StringContent(body, System.Text.Encoding.UTF8, mediaType));
 
-    /// <summary>
-    /// Sends a body that is too large, asking first: a server that refuses it closes the connection, and a client that still writes may see nothing else.
-    /// </summary>
-    protected async Task<HttpResponseMessage> SendTooLargeAsync(HttpMethod method, string path, HttpContent body, string? idempotencyKey = null)
-    {
-        using var request = new HttpRequestMessage(method, path) { Content = body };
-        request.Headers.ExpectContinue = true;
-        if (idempotencyKey is not null)
-            request.Headers.Add("Idempotency-Key", idempotencyKey);
-        return await Client.SendAsync(request);
-    }
-
     /// <summary>Asserts a problem+json answer and returns it.</summary>
     protected static async Task<JsonElement> ProblemAsync(HttpResponseMessage response, HttpStatusCode status)
     {

@@ -327,8 +327,7 @@ public sealed class GenerateTests : ApiFixture
         var problem = await ProblemAsync(await PostRawAsync(path, $$"""{"space": {"learningRate": [{{many[..^3]}}]}, "fixed": {"layers": 1, "steps": 1} }"""), HttpStatusCode.BadRequest);
         Assert.That(problem.GetProperty("errors").EnumerateObject().Count(), Is.EqualTo(20));
         Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("10000 fields are wrong"));
-        using var large = new StringContent(new string(' ', 1024 * 1024) + "{}", System.Text.Encoding.UTF8, "application/json");
-        problem = await ProblemAsync(await SendTooLargeAsync(HttpMethod.Post, path, large), HttpStatusCode.RequestEntityTooLarge);
+        problem = await ProblemAsync(await PostRawAsync(path, new string(' ', 1024 * 1024) + "{}"), HttpStatusCode.RequestEntityTooLarge);
         Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("1048576 bytes"));
     }
 

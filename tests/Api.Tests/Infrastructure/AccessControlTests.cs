@@ -35,6 +35,14 @@ public sealed class AccessControlTests : ApiFixture
         Assert.That(response.StatusCode, Is.EqualTo(status));
     }
 
+    [Test]
+    public async Task Upload_WithoutTheKey_IsRefusedWithoutCuttingTheSenderOff()
+    {
+        using var form = new MultipartFormDataContent { { new ByteArrayContent(new byte[64 * 1024 * 1024]), "files", "digits.zip" } };
+
+        await ProblemAsync(await Client.PostAsync($"/api/models/{Guid.NewGuid()}/images", form), HttpStatusCode.Unauthorized);
+    }
+
     [TestCase("empty", false)]
     [TestCase("document", true)]
     [TestCase(null, true)]

@@ -11,11 +11,19 @@ public sealed class ErrorTests : ApiFixture
         await ProblemAsync(await Client.GetAsync(path), HttpStatusCode.NotFound);
 
     [Test]
-    public async Task Post_MegabytesOfJson_IsRefusedAfterTheyAreSent()
+    public async Task Post_MegabytesOfJson_IsRefusedWithoutCuttingTheSenderOff()
     {
-        var problem = await ProblemAsync(await PostRawAsync("/api/models", new string(' ', 12 * 1024 * 1024) + "{}"), HttpStatusCode.RequestEntityTooLarge);
+        var problem = await ProblemAsync(await PostRawAsync("/api/models", new string(' ', 64 * 1024 * 1024) + "{}"), HttpStatusCode.RequestEntityTooLarge);
 
         Assert.That(problem.GetProperty("detail").GetString(), Does.Contain("1048576 bytes"));
+    }
+
+    [Test]
+    public async Task Upload_ToAModelThatIsGone_IsRefusedWithoutCuttingTheSenderOff()
+    {
+        using var form = new MultipartFormDataContent { { new ByteArrayContent(new byte[64 * 1024 * 1024]), "files", "digits.zip" } };
+
+        await ProblemAsync(await Client.PostAsync($"/api/models/{Guid.NewGuid()}/images", form), HttpStatusCode.NotFound);
     }
 
     [Test]

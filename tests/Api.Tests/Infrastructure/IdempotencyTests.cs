@@ -321,7 +321,7 @@ public sealed class IdempotencyTests : ApiFixture
 
     [Test]
     public async Task Body_BeyondTheCallsLimit_Gives413() =>
-        await ProblemAsync(await SendTooLargeAsync(HttpMethod.Post, "/api/models", Json(new string(' ', 1024 * 1024 + 1)), NewKey()), HttpStatusCode.RequestEntityTooLarge);
+        await ProblemAsync(await SendAsync("/api/models", NewKey(), new string(' ', 1024 * 1024 + 1)), HttpStatusCode.RequestEntityTooLarge);
 
     private async Task<HttpResponseMessage> SendAsync(
         string path, string? key, object? body, HttpClient? client = null, CancellationToken cancellationToken = default)

@@ -116,7 +116,7 @@ public sealed class PredictionBatchTests : ApiFixture
         var heavy = Form(0);
         for (var file = 0; file < 3; file++)
             heavy.Add(new ByteArrayContent(new byte[22 * 1024 * 1024]), "image", $"heavy {file}.png");
-        await ProblemAsync(await SendTooLargeAsync(HttpMethod.Post, Path(), heavy), HttpStatusCode.RequestEntityTooLarge);
+        await ProblemAsync(await Client.PostAsync(Path(), heavy), HttpStatusCode.RequestEntityTooLarge);
         Assert.That(await CountAsync(), Is.EqualTo(100));
     }
 
