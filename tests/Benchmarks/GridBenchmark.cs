@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.IO.Compression;
-using System.Text.RegularExpressions;
 using MlExperiments.Testing;
 
 namespace MlExperiments.Benchmarks;
@@ -11,20 +9,20 @@ namespace MlExperiments.Benchmarks;
 /// <c>grid</c>: 27 experiments (learning rate 0.001, 0.01, 0.1 x layers 1, 2, 4 x three numbers of steps) through the running product, from the request
 /// to the last result, against 27 runs of train.py: one after another with two threads, and two at a time with one thread each. Dropout 0, the same images.
 /// </summary>
-internal static partial class GridBenchmark
+internal static class GridBenchmark
 {
     private static readonly double[] Rates = [0.001, 0.01, 0.1];
     private static readonly int[] Layers = [1, 2, 4];
 
     public static Command CreateCommand()
     {
-        var images = new Option<FileInfo>("--images") { Description = "A zip with train/ and test/, each with a folder per class of 28 x 28 grey images", Required = true };
+        var images = Options.Images();
         var steps = new Option<int[]>("--steps") { Description = "The numbers of steps", DefaultValueFactory = _ => [100, 200, 400], AllowMultipleArgumentsPerToken = true };
         var full = new Option<bool>("--full") { Description = "The default grid's 1000, 2000 and 4000 steps: an hour and a half" };
         var slots = new Option<int>("--slots") { Description = "How many trainings our worker runs at once", DefaultValueFactory = _ => 2 };
         var peers = new Option<string>("--peers") { Description = "The script's runs: both, parallel (without those one after another) or none", DefaultValueFactory = _ => "both" };
         peers.AcceptOnlyFromAmong("both", "parallel", "none");
-        var python = new Option<string>("--python") { Description = "A Python that has torch and torchvision", DefaultValueFactory = _ => "/usr/bin/python3" };
+        var python = Options.Python();
         var precision = Options.Precision();
         var seed = new Option<int>("--seed") { Description = "Seed of our trainings: others show how far accuracies differ by luck" };
         var command = new Command("grid", "27 experiments end to end, against 27 runs of a script") { images, steps, full, slots, peers, python, precision, seed };
@@ -39,9 +37,7 @@ internal static partial class GridBenchmark
         var folder = Directory.CreateTempSubdirectory("mlexperiments-grid-");
         try
         {
-            await ZipFile.ExtractToDirectoryAsync(images.FullName, folder.FullName);
-            // A zip often has a folder of its name around all.
-            var root = Directory.GetDirectories(folder.FullName).Append(folder.FullName).First(candidate => Directory.Exists(Path.Combine(candidate, "train")));
+            var root = await Options.ExtractAsync(images, folder);
             var ours = await OursAsync(images, steps, slots, precision, seed);
             Say(ours, null);
             if (peers is "both" or "parallel")
@@ -94,37 +90,16 @@ internal static partial class GridBenchmark
         var clock = Stopwatch.StartNew();
         await Parallel.ForEachAsync(runs, new ParallelOptions { MaxDegreeOfParallelism = atOnce }, async (run, _) =>
         {
-            var accuracy = await RunScriptAsync(
-                python, Path.Combine(AppContext.BaseDirectory, "train.py"),
-                "--i", Text(run.rate), "--j", Text(run.layers), "--k", Text(run.count), "--images", images, "--dropout", "0", "--threads", Text(threads));
+            var accuracy = await TrainingCommand.Script(python, threads).RunAsync(run.rate, run.layers, run.count, images, seed: 0);
             lock (runs)
                 best = Math.Max(best, accuracy);
         });
         return new Outcome(threads == 2 ? "train.py, one after another, two threads" : $"train.py, {atOnce} at a time, one thread each", clock.Elapsed, best);
     }
 
-    private static async Task<double> RunScriptAsync(string python, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(python, arguments) { RedirectStandardOutput = true };
-        // As many as it was told to: others would be in the way of the process beside it.
-        start.Environment["OMP_NUM_THREADS"] = arguments[^1];
-        using var process = Process.Start(start)!;
-        var output = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        return process.ExitCode == 0 && Accuracy().Match(output) is { Success: true } match
-            ? double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)
-            : throw new InvalidOperationException($"{python} {string.Join(' ', arguments)} ended with {process.ExitCode}.");
-    }
-
     private static void Say(Outcome outcome, Outcome? ours) => Console.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
         $"{outcome.Took.TotalSeconds,8:F1} s  {(ours is null ? "" : $"{outcome.Took / ours.Took:F1} x ours"),10}  best test accuracy {outcome.Best:F4}  {outcome.Name}"));
-
-    private static string Text<T>(T value)
-        where T : IFormattable => value.ToString(null, CultureInfo.InvariantCulture);
-
-    [GeneratedRegex(@"^accuracy: ([0-9.]+)", RegexOptions.Multiline)]
-    private static partial Regex Accuracy();
 
     private sealed record Outcome(string Name, TimeSpan Took, double Best);
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.IO.Compression;
 
 namespace MlExperiments.Benchmarks;
 
@@ -13,5 +14,19 @@ internal static class Options
         };
         option.AcceptOnlyFromAmong("float32", "bfloat16");
         return option;
+    }
+
+    public static Option<string> Python() =>
+        new("--python") { Description = "A Python that has torch and torchvision", DefaultValueFactory = _ => "/usr/bin/python3" };
+
+    public static Option<FileInfo> Images() =>
+        new("--images") { Description = "A zip with train/ and test/, each with a folder per class of 28 x 28 grey images", Required = true };
+
+    /// <summary>Extracts a zip of <see cref="Images"/>.</summary>
+    /// <returns>The folder that holds <c>train</c> and <c>test</c>: a zip often has a folder of its name around all.</returns>
+    public static async Task<string> ExtractAsync(FileInfo images, DirectoryInfo folder)
+    {
+        await ZipFile.ExtractToDirectoryAsync(images.FullName, folder.FullName);
+        return Directory.GetDirectories(folder.FullName).Append(folder.FullName).First(candidate => Directory.Exists(Path.Combine(candidate, "train")));
     }
 }

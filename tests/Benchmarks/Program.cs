@@ -6,5 +6,6 @@ var root = new RootCommand("Benchmarks: each prints ratios against a named peer 
     StepBenchmark.CreateCommand(),
     StepPeer.CreateCommand(),
     GridBenchmark.CreateCommand(),
+    AccuracyBenchmark.CreateCommand(),
 };
 return root.Parse(args).Invoke();

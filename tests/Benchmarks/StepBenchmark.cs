@@ -17,7 +17,7 @@ internal static class StepBenchmark
         var layers = new Option<int[]>("--layers") { Description = "Which networks", DefaultValueFactory = _ => [1, 2, 4], AllowMultipleArgumentsPerToken = true };
         var rounds = new Option<int>("--rounds") { Description = "How often each side has its turn", DefaultValueFactory = _ => 10 };
         var steps = new Option<int>("--steps") { Description = "Steps a turn", DefaultValueFactory = _ => 20 };
-        var python = new Option<string>("--python") { Description = "A Python that has torch", DefaultValueFactory = _ => "/usr/bin/python3" };
+        var python = Options.Python();
         var sameAllocator = new Option<bool>("--same-allocator") { Description = "Give mimalloc, which our trainers run with, to PyTorch too" };
         var precision = Options.Precision();
         var command = new Command("step", "One training step against PyTorch's, at one thread") { layers, rounds, steps, python, sameAllocator, precision };
