@@ -42,23 +42,28 @@ internal static class Evaluation
     {
         var (right, loss, squares) = (0, 0.0, 0.0);
         var batchSize = BatchSize(data.Shape);
+        var probabilities = new double[network.Classes];
         for (var first = 0; first < rows.Length; first += batchSize)
         {
             if (interrupted()) return null;
             using var scope = NewDisposeScope();
             using var withoutGradient = no_grad();
             var batch = rows.Slice(first, Math.Min(batchSize, rows.Length - first));
-            var logits = Floats(network.Forward(Batches.Load(data, batch).Images, null));
+            var logits = Floats(network.Forward(Batches.Load(data, batch).Images));
             for (var i = 0; i < batch.Length; i++)
             {
                 var label = data.Labels[batch[i]];
                 var row = logits.Slice(i * network.Classes, network.Classes);
-                var probabilities = Softmax(row, out var logSum);
+                var logSum = Softmax(row, probabilities);
                 var (predicted, imageLoss) = (Largest(row), logSum - row[label]);
                 loss += imageLoss;
                 if (predicted == label) right++;
                 classes?.Add(batch[i], label, predicted, imageLoss, probabilities);
-                for (var c = 0; c < row.Length; c++) squares += Math.Pow(probabilities[c] - (c == label ? 1 : 0), 2);
+                for (var c = 0; c < row.Length; c++)
+                {
+                    var difference = probabilities[c] - (c == label ? 1 : 0);
+                    squares += difference * difference;
+                }
             }
         }
 
@@ -81,8 +86,12 @@ internal static class Evaluation
             using var withoutGradient = no_grad();
             var images = empty([batch.Length, shape.Height, shape.Width, shape.Channels], ScalarType.Byte);
             for (var i = 0; i < batch.Length; i++) batch[i].CopyTo(images.bytes[(i * shape.Size)..]);
-            var logits = Floats(network.Forward(Engine.ToDevice(images), null));
-            for (var i = 0; i < batch.Length; i++) results.Add(Softmax(logits.Slice(i * network.Classes, network.Classes), out _));
+            var logits = Floats(network.Forward(Engine.ToDevice(images)));
+            for (var i = 0; i < batch.Length; i++)
+            {
+                results.Add(new double[network.Classes]);
+                Softmax(logits.Slice(i * network.Classes, network.Classes), results[^1]);
+            }
         }
 
         return [.. results];
@@ -104,15 +113,14 @@ internal static class Evaluation
 
     private static ReadOnlySpan<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(Engine.ToHost(tensor).contiguous().bytes);
 
-    private static double[] Softmax(ReadOnlySpan<float> logits, out double logSum)
+    /// <returns>The logarithm of the sum of the exponentials.</returns>
+    private static double Softmax(ReadOnlySpan<float> logits, Span<double> probabilities)
     {
         // Less the largest, so that no exponential overflows.
         var largest = logits[Largest(logits)];
-        var exponentials = new double[logits.Length];
         var sum = 0.0;
-        for (var c = 0; c < exponentials.Length; c++) sum += exponentials[c] = Math.Exp((double)logits[c] - largest);
-        for (var c = 0; c < exponentials.Length; c++) exponentials[c] /= sum;
-        logSum = Math.Log(sum) + largest;
-        return exponentials;
+        for (var c = 0; c < logits.Length; c++) sum += probabilities[c] = Math.Exp((double)logits[c] - largest);
+        for (var c = 0; c < logits.Length; c++) probabilities[c] /= sum;
+        return Math.Log(sum) + largest;
     }
 }

@@ -143,9 +143,8 @@ internal sealed class TrainingRun : IDisposable
         using (NewDisposeScope())
         {
             var (images, labels) = _batches.Load(_control.Step);
-            var logits = _network.Forward(images, Seeds.For(_parameters.Seed, Purpose.Dropout, _control.Step));
-            var loss = functional.cross_entropy(logits, labels, _classWeights);
-            var gradient = _network.GradientOf(loss);
+            var (logits, loss, gradient) = _network.Train(
+                images, Seeds.For(_parameters.Seed, Purpose.Dropout, _control.Step), output => functional.cross_entropy(output, labels, _classWeights));
             using (no_grad())
             {
                 _optimizer.Apply(_network.Flat, gradient, _parameters.ScheduledRateAt(_control.Step), _control.Step + 1);

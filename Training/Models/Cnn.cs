@@ -22,9 +22,6 @@ internal sealed class Cnn : Network
     // Null where libtorch's calls serve from the first block on.
     private readonly FusedBlocks? _fused;
 
-    // The latest pass's images and the fused blocks' output, where it was for training and until its gradient is taken.
-    private (Tensor Images, Tensor Output)? _pass;
-
     /// <inheritdoc cref="Network(NetworkLayout, ImageShape, int, int)"/>
     /// <exception cref="InvalidDataException">It would be too large.</exception>
     public Cnn(TrajectoryParameters parameters, ImageShape shape, int classes)
@@ -40,45 +37,17 @@ internal sealed class Cnn : Network
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(Tensor images, long? trainingSeed)
+    public override TrainingPass Train(Tensor images, long seed, Func<Tensor, Tensor> loss)
     {
+        if (_fused is null) return base.Train(images, seed, loss);
         using var scope = NewDisposeScope();
-        var views = CutParts();
-
-        var x = _fused is null ? Scale(images) : FusedOutput(images, trainingSeed is not null).permute(0, 3, 1, 2);
-        var padding = _parameters.KernelSize / 2;
-        var fused = _fused?.Count ?? 0;
-        var next = 2 * fused;
-        for (var layer = fused; layer < _pooled.Count; layer++)
-        {
-            var (weight, bias) = (views[next++], views[next++]);
-            var type = layer == 0 ? ScalarType.Float32 : ConvolutionType(_parameters);
-            x = functional.conv2d(x.to_type(type), weight.to_type(type).permute(0, 3, 1, 2), bias.to_type(type), [1, 1], [padding, padding]);
-            if (_pooled[layer]) x = functional.max_pool2d(x, [2, 2], [2, 2]);
-            x = x.relu();
-        }
-
-        x = x.to_type(ScalarType.Float32).permute(0, 2, 3, 1).reshape(images.shape[0], -1);
-        x = functional.linear(x, views[next++].reshape(_parameters.DenseUnits, -1), views[next++]).relu();
-        if (trainingSeed is { } seed && _parameters.Dropout > 0)
-        {
-            Engine.Seed(seed);
-            x = functional.dropout(x, _parameters.Dropout, true);
-        }
-
-        x = functional.linear(x, views[next++].reshape(Classes, -1), views[next]);
-        return x.MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    public override Tensor GradientOf(Tensor loss)
-    {
-        if (_fused is null) return base.GradientOf(loss);
-        var (images, output) = _pass ?? throw new InvalidOperationException("The latest pass was none of training, or its gradient was taken.");
-        _pass = null;
-        var gradients = autograd.grad([loss], [Flat, output]);
+        var maps = _fused.Forward(images, Flat.detach(), true);
+        var logits = Logits(maps.permute(0, 3, 1, 2), _fused.Count, seed);
+        var value = loss(logits);
+        // Autograd goes back as far as the maps, the blocks from there on: the first parameters' gradients are theirs.
+        var gradients = autograd.grad([value], [Flat, maps]);
         _fused.Backward(images, gradients[1].contiguous(), gradients[0]);
-        return gradients[0];
+        return new(logits.MoveToOuterDisposeScope(), value.MoveToOuterDisposeScope(), gradients[0].MoveToOuterDisposeScope());
     }
 
     public override void Dispose()
@@ -87,12 +56,43 @@ internal sealed class Cnn : Network
         _fused?.Dispose();
     }
 
-    private Tensor FusedOutput(Tensor images, bool training)
+    /// <inheritdoc/>
+    protected override Tensor Forward(Tensor images, long? trainingSeed)
     {
-        _pass = null;
-        var output = _fused!.Forward(images, Flat.detach(), training);
-        if (training) _pass = (images, output.MoveToOuterDisposeScope());
-        return output;
+        using var scope = NewDisposeScope();
+        var logits = _fused is null
+            ? Logits(Scale(images), 0, trainingSeed)
+            : Logits(_fused.Forward(images, Flat.detach(), false).permute(0, 3, 1, 2), _fused.Count, trainingSeed);
+        return logits.MoveToOuterDisposeScope();
+    }
+
+    /// <param name="x">float32 <c>[n, c, h, w]</c>, channels last in memory: the images, or what the first blocks make of them.</param>
+    /// <param name="first">How many blocks are done.</param>
+    private Tensor Logits(Tensor x, int first, long? trainingSeed)
+    {
+        using var scope = NewDisposeScope();
+        var views = CutParts();
+        var count = x.shape[0];
+        var padding = _parameters.KernelSize / 2;
+        var next = 2 * first;
+        for (var layer = first; layer < _pooled.Count; layer++)
+        {
+            var (weight, bias) = (views[next++], views[next++]);
+            var type = layer == 0 ? ScalarType.Float32 : ConvolutionType(_parameters);
+            x = functional.conv2d(x.to_type(type), weight.to_type(type).permute(0, 3, 1, 2), bias.to_type(type), [1, 1], [padding, padding]);
+            if (_pooled[layer]) x = functional.max_pool2d(x, [2, 2], [2, 2]);
+            x = x.relu();
+        }
+
+        x = x.to_type(ScalarType.Float32).permute(0, 2, 3, 1).reshape(count, -1);
+        x = functional.linear(x, views[next++].reshape(_parameters.DenseUnits, -1), views[next++]).relu();
+        if (trainingSeed is { } seed && _parameters.Dropout > 0)
+        {
+            Engine.Seed(seed);
+            x = functional.dropout(x, _parameters.Dropout, true);
+        }
+
+        return functional.linear(x, views[next++].reshape(Classes, -1), views[next]).MoveToOuterDisposeScope();
     }
 
     /// <summary>What the network consists of, without making it.</summary>

@@ -60,16 +60,21 @@ internal abstract class Network : IDisposable
     public static NetworkLayout LayoutOf(TrajectoryParameters parameters, ImageShape shape, int classes) =>
         parameters.Architecture == "cnn" ? Cnn.Layout(parameters, shape, classes).Layout : ResNet.Layout(parameters.Architecture, shape, classes);
 
-    /// <summary>The classes' logits. One pass at a time.</summary>
+    /// <summary>What the classes' logits are without training: a pass that only looks.</summary>
     /// <param name="images">uint8 <c>[n, h, w, c]</c>.</param>
-    /// <param name="trainingSeed">Where a pass of training draws what is random in it; null for a pass that only looks.</param>
     /// <returns>float32 <c>[n, classes]</c>.</returns>
-    public abstract Tensor Forward(Tensor images, long? trainingSeed);
+    public Tensor Forward(Tensor images) => Forward(images, null);
 
-    /// <summary>The gradient of a loss by all parameters, in the order of <see cref="Flat"/>.</summary>
-    /// <param name="loss">Of the logits of the latest pass, which was of training and whose images are still there; once for each.</param>
-    /// <exception cref="InvalidOperationException">The latest pass was another, or its gradient was taken; not every network notices.</exception>
-    public virtual Tensor GradientOf(Tensor loss) => autograd.grad([loss], [Flat])[0];
+    /// <summary>A pass of training and the way back.</summary>
+    /// <param name="images">uint8 <c>[n, h, w, c]</c>.</param>
+    /// <param name="seed">Of what is random in it.</param>
+    /// <param name="loss">The loss, a scalar, of the logits, float32 <c>[n, classes]</c>.</param>
+    public virtual TrainingPass Train(Tensor images, long seed, Func<Tensor, Tensor> loss)
+    {
+        var logits = Forward(images, seed);
+        var value = loss(logits);
+        return new(logits, value, autograd.grad([value], [Flat])[0]);
+    }
 
     /// <summary>The parts as views of the flat tensor, each in its training shape.</summary>
     public Tensor[] CutParts() => Cut(Flat, Parts, _sizes);
@@ -82,6 +87,9 @@ internal abstract class Network : IDisposable
         Flat.Dispose();
         Buffers?.Dispose();
     }
+
+    /// <param name="trainingSeed">Where a pass of training draws what is random in it; null for a pass that only looks.</param>
+    protected abstract Tensor Forward(Tensor images, long? trainingSeed);
 
     /// <summary>What libtorch's convolutions compute in, but for the first one: pixels would be rounded, and its time is little.</summary>
     protected static ScalarType ConvolutionType(TrajectoryParameters parameters) =>
@@ -116,6 +124,11 @@ internal abstract class Network : IDisposable
         return [.. parts.Select((part, i) => pieces[i].view(part.Shape))];
     }
 }
+
+/// <param name="Logits">float32 <c>[n, classes]</c>.</param>
+/// <param name="Loss">A scalar of them.</param>
+/// <param name="Gradient">The loss's, by all parameters, in the order of <see cref="Network.Flat"/>.</param>
+internal readonly record struct TrainingPass(Tensor Logits, Tensor Loss, Tensor Gradient);
 
 /// <param name="Parts">Weights and biases.</param>
 /// <param name="Buffers">What training keeps beside them.</param>

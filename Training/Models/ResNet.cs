@@ -35,31 +35,28 @@ internal sealed class ResNet : Network
         _convolutions = ConvolutionType(parameters);
     }
 
-    /// <inheritdoc/>
-    public override Tensor Forward(Tensor images, long? trainingSeed)
-    {
-        using var scope = NewDisposeScope();
-        return Stages(images, trainingSeed is not null)[^1].MoveToOuterDisposeScope();
-    }
-
-    /// <summary>What comes out of the stem, of each of the four stages, and at the end.</summary>
+    /// <summary>What comes out of the stem, of each of the four stages, and at the end, one after the other: each may be disposed of once the next is there.</summary>
     /// <param name="training">Batches are brought to a mean and deviation of their own, and the running ones follow.</param>
-    public IReadOnlyList<Tensor> Stages(Tensor images, bool training)
+    public IEnumerable<Tensor> Stages(Tensor images, bool training)
     {
         var pass = new Pass(CutParts(), CutBuffers(), training, _convolutions);
-        var x = pass.Normalize(pass.Convolve(Scale(images), _isLarge ? 2 : 1)).relu();
-        if (_isLarge) x = functional.max_pool2d(x, [3, 3], [2, 2], [1, 1]);
-        var stages = new List<Tensor> { x };
+        var x = Stem(pass, images);
+        yield return x;
         for (var stage = 0; stage < _blocks.Length; stage++)
         {
+            var given = x;
             for (var block = 0; block < _blocks[stage]; block++)
-                x = Block(pass, x, stage, block);
-            stages.Add(x);
+            {
+                var made = Block(pass, given, stage, block);
+                if (block > 0) given.Dispose();
+                given = made;
+            }
+
+            x = given;
+            yield return x;
         }
 
-        x = functional.adaptive_avg_pool2d(x, [1, 1]).reshape(images.shape[0], -1);
-        stages.Add(functional.linear(x, pass.Next(), pass.Next()));
-        return stages;
+        yield return functional.linear(functional.adaptive_avg_pool2d(x, [1, 1]).reshape(images.shape[0], -1), pass.Next(), pass.Next());
     }
 
     /// <summary>What the network consists of, without making it.</summary>
@@ -100,15 +97,39 @@ internal sealed class ResNet : Network
         return new(parts, buffers);
     }
 
+    /// <inheritdoc/>
+    protected override Tensor Forward(Tensor images, long? trainingSeed)
+    {
+        // What no later layer reads goes at once: a pass that only looks needs the memory of a block, and not of the whole network.
+        using var scope = NewDisposeScope();
+        Tensor? latest = null;
+        foreach (var stage in Stages(images, trainingSeed is not null))
+        {
+            latest?.Dispose();
+            latest = stage;
+        }
+
+        return latest!.MoveToOuterDisposeScope();
+    }
+
+    private Tensor Stem(Pass pass, Tensor images)
+    {
+        using var scope = NewDisposeScope();
+        var x = pass.Normalize(pass.Convolve(Scale(images), _isLarge ? 2 : 1)).relu();
+        if (_isLarge) x = functional.max_pool2d(x, [3, 3], [2, 2], [1, 1]);
+        return x.MoveToOuterDisposeScope();
+    }
+
     private Tensor Block(Pass pass, Tensor given, int stage, int block)
     {
+        using var scope = NewDisposeScope();
         // The first block of a later stage halves the sides; in a bottleneck, at its 3x3 convolution.
         var stride = stage > 0 && block == 0 ? 2 : 1;
         var x = pass.Normalize(pass.Convolve(given, _hasBottlenecks ? 1 : stride)).relu();
         x = pass.Normalize(pass.Convolve(x, _hasBottlenecks ? stride : 1));
         if (_hasBottlenecks) x = pass.Normalize(pass.Convolve(x.relu(), 1));
         if (IsProjected(stage, block, _hasBottlenecks)) given = pass.Normalize(pass.Convolve(given, stride));
-        return x.add_(given).relu();
+        return x.add_(given).relu().MoveToOuterDisposeScope();
     }
 
     private static bool IsProjected(int stage, int block, bool hasBottlenecks) => block == 0 && (stage > 0 || hasBottlenecks);

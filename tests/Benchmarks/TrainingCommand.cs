@@ -19,22 +19,24 @@ internal sealed partial record TrainingCommand(string Program, string[] Argument
 
     /// <summary>Trains from step 0 to the last.</summary>
     /// <returns>The accuracy that it measured, 0 to 1.</returns>
-    /// <exception cref="InvalidOperationException">It failed: what it said of that went to the standard error.</exception>
+    /// <exception cref="InvalidOperationException">It failed.</exception>
     public async Task<double> RunAsync(double rate, int layers, int steps, string images, int seed)
     {
         string[] arguments =
         [
             .. Arguments, "--i", Text(rate), "--j", Text(layers), "--k", Text(steps), "--images", images, "--seed", Text(seed), "--dropout", "0",
         ];
-        var start = new ProcessStartInfo(Program, arguments) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         // No more than it was told to: others would be in the way of the process beside it.
         start.Environment["OMP_NUM_THREADS"] = Threads;
         using var process = Process.Start(start)!;
+        var reading = process.StandardError.ReadToEndAsync();
         var output = await process.StandardOutput.ReadToEndAsync();
+        var errors = await reading;
         await process.WaitForExitAsync();
         return process.ExitCode == 0 && Accuracy().Match(output) is { Success: true } match
             ? double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)
-            : throw new InvalidOperationException($"{Program} {string.Join(' ', arguments)} ended with {process.ExitCode}.");
+            : throw new InvalidOperationException($"{Program} {string.Join(' ', arguments)} ended with {process.ExitCode}: {errors}");
     }
 
     private static string Text<T>(T value)

@@ -64,7 +64,7 @@ internal sealed unsafe class FusedBlocks : IDisposable
     public Tensor Forward(Tensor images, Tensor parameters, bool training)
     {
         var count = (int)images.shape[0];
-        var result = empty([count, _height, _width, _filters], ScalarType.Float32, requires_grad: training);
+        var result = empty([count, _height, _width, _filters], ScalarType.Float32).requires_grad_(training);
         fixed (float* flat = Engine.Floats(parameters), end = Engine.Floats(result))
         {
             _first.Forward(images.bytes, flat, OutputOf(0, count, end), training);

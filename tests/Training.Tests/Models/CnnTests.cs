@@ -3,7 +3,6 @@ using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
 using MlExperiments.Testing;
 using MlExperiments.Training.Models;
-using MlExperiments.Training.Models.Kernels;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -80,7 +79,7 @@ public sealed class CnnTests
 
         var path = Path.Combine(_files.Path, "w.safetensors");
         WeightsFile.Write(path, network, new(Parameters, Shape, ["a", "b", "c", "d"], "hash", 1, 0.5));
-        Assert.That(Values(network.Forward(image, null)), Is.EqualTo(PlainNetwork.Logits(path, pixels, Shape, pools: [true, true])).Within(1e-4));
+        Assert.That(Values(network.Forward(image)), Is.EqualTo(PlainNetwork.Logits(path, pixels, Shape, pools: [true, true])).Within(1e-4));
     }
 
     [Test]
@@ -139,16 +138,15 @@ public sealed class CnnTests
         var images = empty([6, Shape.Height, Shape.Width, Shape.Channels], ScalarType.Byte);
         new Random(2).NextBytes(images.bytes);
         var labels = zeros([6], ScalarType.Int64);
-        Tensor Loss() => functional.cross_entropy(network.Forward(images, 11), labels);
+        TrainingPass Train() => network.Train(images, 11, logits => functional.cross_entropy(logits, labels));
 
-        var gradient = Values(network.GradientOf(Loss()));
+        var gradient = Values(Train().Gradient);
         var direction = gradient.Select(value => value / MathF.Sqrt(gradient.Sum(g => g * g))).ToArray();
         double LossAt(float distance)
         {
-            using var withoutGradient = no_grad();
             var before = Values(network.Flat);
             MemoryMarshal.Cast<float, byte>(before.Zip(direction, (value, d) => value + (distance * d)).ToArray()).CopyTo(network.Flat.detach().bytes);
-            var loss = MemoryMarshal.Read<float>(Loss().bytes);
+            var loss = MemoryMarshal.Read<float>(Train().Loss.detach().bytes);
             MemoryMarshal.Cast<float, byte>(before).CopyTo(network.Flat.detach().bytes);
             return loss;
         }
@@ -165,20 +163,57 @@ public sealed class CnnTests
         Assert.That(slope, Is.EqualTo(gradient.Zip(direction, (g, d) => (double)g * d).Sum()).Within(2).Percent);
     }
 
-    [Test]
-    public void GradientOf_WithoutAPassOfTraining_IsRefused()
+    /// <summary>The smallest and the largest images, and the narrowest: each way of computing gives what the other gives.</summary>
+    [TestCase(8, 8, 1, 8)]
+    [TestCase(8, 8, 3, 3)]
+    [TestCase(224, 224, 3, 4)]
+    [TestCase(224, 8, 1, 4)]
+    public void Train_AtTheEdgesOfSize_IsTheSameByFusedBlocksAndByLibtorch(int width, int height, int channels, int layers)
     {
-        if (!FusedBlocks.IsSupported || Engine.Device != Engine.Cpu) Assert.Ignore("Only fused blocks have a backward pass of their own.");
         using var scope = NewDisposeScope();
-        using var network = new Cnn(Parameters with { Filters = 16 }, Shape, 4);
-        var images = zeros([1, Shape.Height, Shape.Width, Shape.Channels], ScalarType.Byte);
-        Tensor Loss(long? seed) => functional.cross_entropy(network.Forward(images, seed), zeros([1], ScalarType.Int64));
-        var loss = Loss(1);
-        Assert.That(() => network.GradientOf(loss), Throws.Nothing);
-        Assert.That(() => network.GradientOf(loss), Throws.InvalidOperationException);
-        loss = Loss(1);
-        _ = Loss(null);
-        Assert.That(() => network.GradientOf(loss), Throws.InvalidOperationException, "what the blocks keep is of the pass that only looked");
+        var shape = new ImageShape(width, height, channels);
+        var parameters = Parameters with { Filters = 16, DenseUnits = 64, Layers = layers };
+        using var network = new Cnn(parameters, shape, 4);
+        // The same weights in kernels that no block is fused for: with zeros around each.
+        using var wide = new Cnn(parameters with { KernelSize = 5 }, shape, 4);
+        var places = PlacesIn(wide, network).ToList();
+        var weights = new float[wide.Flat.shape[0]];
+        foreach (var (place, weight) in places.Zip(Values(network.Flat))) weights[place] = weight;
+        MemoryMarshal.Cast<float, byte>(weights).CopyTo(wide.Flat.detach().bytes);
+        var images = empty([3, height, width, channels], ScalarType.Byte);
+        new Random(6).NextBytes(images.bytes);
+        var labels = zeros([3], ScalarType.Int64);
+        var ours = network.Train(images, 3, logits => functional.cross_entropy(logits, labels));
+        var theirs = wide.Train(images, 3, logits => functional.cross_entropy(logits, labels));
+        Assert.That(Values(ours.Logits), Is.EqualTo(Values(theirs.Logits)).Within(1e-5));
+        Assert.That(Values(ours.Logits).Distinct().Count(), Is.EqualTo(12), "the logits tell images and classes apart");
+        var gradient = Values(ours.Gradient);
+        var theirGradient = Values(theirs.Gradient);
+        Assert.That(gradient, Is.EqualTo(places.Select(place => theirGradient[place])).Within(1e-4 * gradient.Max(Math.Abs)));
+        Assert.That(Values(network.Forward(images)), Is.EqualTo(Values(wide.Forward(images))).Within(1e-5));
+    }
+
+    // Where in a network of 5x5 kernels each weight of one of 3x3 kernels is: in the kernels' middle.
+    private static IEnumerable<int> PlacesIn(Network wide, Network narrow)
+    {
+        var first = 0;
+        foreach (var (part, widePart) in narrow.Parts.Zip(wide.Parts))
+        {
+            for (var place = 0; place < part.Size; place++)
+            {
+                if (part.Shape is not [_, 3, 3, var channels] || !part.Name.StartsWith("conv", StringComparison.Ordinal))
+                {
+                    yield return first + place;
+                    continue;
+                }
+
+                var (pixel, channel) = Math.DivRem(place, (int)channels);
+                var (filter, tap) = Math.DivRem(pixel, 9);
+                yield return first + (((filter * 25) + ((1 + (tap / 3)) * 5) + 1 + (tap % 3)) * (int)channels) + channel;
+            }
+
+            first += (int)widePart.Size;
+        }
     }
 
     private static float[] Values(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.detach().bytes).ToArray();

@@ -42,7 +42,7 @@ public sealed class OnnxModelTests
         using var network = WeightsFile.Read(weights).Network;
         var images = empty([Images, height, width, channels], ScalarType.Byte);
         pixels.CopyTo(images.bytes);
-        var logits = MemoryMarshal.Cast<byte, float>(network.Forward(images, null).detach().bytes).ToArray();
+        var logits = MemoryMarshal.Cast<byte, float>(network.Forward(images).detach().bytes).ToArray();
         double[] probabilities = [.. Evaluation.Predict(network, painted).SelectMany(row => row)];
 
         foreach (var batch in new[] { 1, Images })

@@ -50,7 +50,7 @@ public sealed class TorchvisionTests
         var measured = new List<(string Name, SafetensorsType Type, Tensor Values)> { ("images", SafetensorsType.U8, images), ("labels", SafetensorsType.I64, labels) };
         foreach (var mode in new[] { "eval", "train" })
         {
-            var stages = network.Stages(images, mode == "train");
+            var stages = network.Stages(images, mode == "train").ToList();
             measured.AddRange(stages.Select((stage, i) => ($"{mode}.{i}", SafetensorsType.F32, stage)));
             if (mode == "eval") continue;
             var gradient = autograd.grad([functional.cross_entropy(stages[^1], labels)], [network.Flat])[0];

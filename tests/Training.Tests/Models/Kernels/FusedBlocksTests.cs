@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
 using MlExperiments.Training.Models.Kernels;
@@ -44,6 +45,7 @@ public sealed class FusedBlocksTests
     [TestCase(12, 19, 2, 48, 2)]
     [TestCase(8, 8, 3, 16, 2)]
     [TestCase(35, 33, 1, 16, 4)]
+    [TestCase(8, 8, 1, 256, 3, Description = "sums over the most channels")]
     public void BothWays_OfAnyShape_AreThoseOfLibtorchsCalls(int width, int height, int channels, int filters, int layers)
     {
         using var scope = NewDisposeScope();
@@ -136,6 +138,42 @@ public sealed class FusedBlocksTests
         var together = Values(blocks.Forward(all, flat, training: false));
         var alone = all.split([1, 1, 1, 1, 1, 1, 1], 0).SelectMany(image => Values(blocks.Forward(image.contiguous(), flat, training: false)));
         Assert.That(alone, Is.EqualTo(together));
+    }
+
+    /// <summary>
+    /// What the blocks compute, bit by bit, is told by the number in <see cref="Engine.Kernels"/>: a change that rounds otherwise has to count it up, or checkpoints
+    /// of before would be said to repeat their bits. Then the bits here are those that the test prints.
+    /// </summary>
+    [Test]
+    public void Bits_OfTheBlocks_AreThoseOfTheKernelsNumber()
+    {
+        using var scope = NewDisposeScope();
+        var shape = new ImageShape(12, 13, 2);
+        var flat = zeros([Sizes(16, 2, 3).Sum()], ScalarType.Float32);
+        Draw(flat, -0.1f, 0.1f);
+        using var blocks = Create(shape, 16, 3);
+        var images = empty([5, 13, 12, 2], ScalarType.Byte);
+        for (var i = 0; i < images.bytes.Length; i++) images.bytes[i] = (byte)(i * 37);
+        var output = blocks.Forward(images, flat, training: true);
+        var upstream = zeros(output.shape, ScalarType.Float32);
+        Draw(upstream, -1, 1);
+        var gradient = zeros(flat.shape, ScalarType.Float32);
+        blocks.Backward(images, upstream, gradient);
+
+        var bits = Convert.ToHexStringLower(SHA256.HashData([.. output.detach().bytes, .. gradient.bytes]))[..16];
+        Assert.That((Engine.Kernels, bits), Is.EqualTo(("3, fused blocks", "9ad18c8a3d2c20c5")));
+    }
+
+    // Exact in float32, whatever library's generator is at hand.
+    private static void Draw(Tensor tensor, float from, float to)
+    {
+        var values = Engine.Floats(tensor);
+        var state = 1u;
+        foreach (ref var value in values)
+        {
+            state = (state * 1664525) + 1013904223;
+            value = from + ((to - from) * ((state >> 8) / 16777216f));
+        }
     }
 
     private static FusedBlocks Create(ImageShape shape, int filters, int layers)
