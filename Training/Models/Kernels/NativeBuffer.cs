@@ -23,8 +23,9 @@ internal sealed unsafe class NativeBuffer<T> : IDisposable where T : unmanaged
         return _values;
     }
 
-    /// <summary>Makes all of it zeros.</summary>
-    public void Clear() => NativeMemory.Clear(_values, _count * (nuint)sizeof(T));
+    /// <summary>Makes the first of them zeros.</summary>
+    /// <param name="count">At most as many as there are.</param>
+    public void Clear(long count) => NativeMemory.Clear(_values, (nuint)count * (nuint)sizeof(T));
 
     public void Dispose()
     {
