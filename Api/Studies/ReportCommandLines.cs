@@ -17,7 +17,9 @@ internal static partial class ReportCommandLines
     private static readonly JsonElement Defaults = JsonSerializer.SerializeToElement(
         new ExperimentParameters { LearningRate = 0, Layers = 0, Steps = 0 }, ContractJson.Options);
 
-    private static readonly (string Name, string Option)[] Short = [("learningRate", "--i"), ("layers", "--j"), (ParameterDefinition.Steps, "--k")];
+    // Given always, and first.
+    private static readonly ParameterDefinition[] Main =
+        [ParameterDefinition.All["learningRate"], ParameterDefinition.All[ParameterDefinition.Layers], ParameterDefinition.All[ParameterDefinition.Steps]];
 
     // Letters as they are; quotes as numbers, so that nothing ends the shell's own.
     private static readonly JavaScriptEncoder Encoder = JavaScriptEncoder.Create(UnicodeRanges.All);
@@ -45,13 +47,11 @@ internal static partial class ReportCommandLines
     {
         var values = JsonSerializer.SerializeToElement(parameters, ContractJson.Options);
         var text = new StringBuilder("dotnet run --project Training -- train");
-        foreach (var (name, option) in Short)
-            text.Append(' ').Append(option).Append(' ').Append(values.GetProperty(name));
-        foreach (var name in ParameterDefinition.All.Keys.Where(name => name != ParameterDefinition.Epochs && !Short.Any(known => known.Name == name)))
+        foreach (var definition in Main.Concat(ParameterDefinition.All.Values.Where(definition => definition.Default is not null)))
         {
-            var value = values.GetProperty(name).ToString();
-            if (value != Defaults.GetProperty(name).ToString())
-                text.Append(" --").Append(JsonNamingPolicy.KebabCaseLower.ConvertName(name)).Append(' ').Append(value);
+            var value = values.GetProperty(definition.Name).ToString();
+            if (definition.IsRequired || value != Defaults.GetProperty(definition.Name).ToString())
+                text.Append(' ').Append(definition.Option).Append(' ').Append(value);
         }
 
         var size = $"{model.InputWidth}x{model.InputHeight}";

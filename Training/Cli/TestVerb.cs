@@ -23,13 +23,13 @@ internal static class TestVerb
         return command;
     }
 
-    private static int Test(ExperimentParameters parameters, FileInfo image, TrainedFolder folder, string device)
+    private static int Test(AskedParameters asked, FileInfo image, TrainedFolder folder, string device)
     {
         Engine.UseOneThread();
         Engine.UseDevice(device);
-        var weights = folder.Weights(parameters);
+        var weights = asked.Epochs is null ? folder.Weights(asked.Over(1, out _)!) : FindAfterEpochs(asked, folder);
         if (!File.Exists(weights))
-            throw new InvalidDataException($"Nothing was trained for these parameters ({weights} is missing); run train with them first.");
+            throw new InvalidDataException($"Nothing was trained for these parameters ({weights ?? folder.Trajectory(asked.Trajectory)} is missing); run train with them first.");
 
         var file = File.ReadAllBytes(image.FullName);
         var (network, info) = WeightsFile.Read(weights);
@@ -49,5 +49,20 @@ internal static class TestVerb
         }
 
         return 0;
+    }
+
+    // How many steps they are depends on the images: each data set that was packed is tried. Of several that were trained on, the last one counts.
+    private static string? FindAfterEpochs(AskedParameters asked, TrainedFolder folder)
+    {
+        var trained = new List<string>();
+        foreach (var path in folder.FindDataSets())
+        {
+            using var data = PackedDataSet.Open(path);
+            if (asked.Over(data.Train.Count, out _) is { } parameters && folder.Weights(parameters) is var weights
+                && File.Exists(weights) && WeightsFile.ReadInfo(weights).DataSetHash == data.Hash)
+                trained.Add(weights);
+        }
+
+        return trained.MaxBy(File.GetLastWriteTimeUtc);
     }
 }

@@ -41,15 +41,16 @@ internal static partial class TrainVerb
     }
 
     private static int Train(
-        ExperimentParameters parameters, DirectoryInfo images, ImageShape shape, TrainedFolder folder, string device, bool verbose, bool onnx)
+        AskedParameters asked, DirectoryInfo images, ImageShape shape, TrainedFolder folder, string device, bool verbose, bool onnx)
     {
-        if (onnx && parameters.Architecture != OnnxModel.Architecture)
-            throw new InvalidDataException($"--onnx writes networks of the architecture {OnnxModel.Architecture} only, and this one is {parameters.Architecture}: leave it out.");
+        if (onnx && asked.Trajectory.Architecture != OnnxModel.Architecture)
+            throw new InvalidDataException($"--onnx writes networks of the architecture {OnnxModel.Architecture} only, and this one is {asked.Trajectory.Architecture}: leave it out.");
         Engine.UseOneThread();
         Engine.UseDevice(device);
         var files = ImageFolder.Scan(images.FullName);
         Console.Error.WriteLine($"reading {files.Count} images");
         var dataSet = FolderPacker.Pack(files, shape, folder.DataSets);
+        var parameters = Over(asked, dataSet);
         var weights = folder.Weights(parameters);
         if (Accuracy(weights, dataSet, parameters, shape) is not { } accuracy)
         {
@@ -75,6 +76,15 @@ internal static partial class TrainVerb
         // Last: a disk that is full by now takes nothing of the above.
         if (onnx) Console.WriteLine($"onnx: {OnnxOutput.Save(weights)}");
         return 0;
+    }
+
+    private static ExperimentParameters Over(AskedParameters asked, string dataSet)
+    {
+        using var data = PackedDataSet.Open(dataSet);
+        var parameters = asked.Over(data.Train.Count, out var error) ?? throw new InvalidDataException($"--epochs: {error}");
+        if (asked.Epochs is { } epochs)
+            Console.Error.WriteLine($"{epochs} epochs of {data.Train.Count} images in batches of {parameters.BatchSize} are {parameters.Steps} steps");
+        return parameters;
     }
 
     private static void SaveClasses(string dataSet, MilestoneEvent measured, string path)
@@ -112,7 +122,7 @@ internal static partial class TrainVerb
     {
         var checkpoints = folder.Checkpoints(parameters);
         var command = new TrainCommand(
-            Guid.NewGuid(), parameters.WithoutSteps(), dataSet, [parameters.Steps], null, folder.Trajectory(parameters));
+            Guid.NewGuid(), parameters.WithoutSteps(), dataSet, [parameters.Steps], null, folder.Trajectory(parameters.WithoutSteps()));
         foreach (var checkpoint in checkpoints)
         {
             try

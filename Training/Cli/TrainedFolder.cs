@@ -17,7 +17,9 @@ internal sealed class TrainedFolder
     private TrainedFolder(string root) => _root = root;
 
     /// <summary>Packed data sets, by their hash.</summary>
-    public string DataSets => Create(Path.Combine(_root, "data"));
+    public string DataSets => Create(DataSetsPath);
+
+    private string DataSetsPath => Path.Combine(_root, "data");
 
     /// <summary><c>--output</c>, which has a default.</summary>
     public static Option<DirectoryInfo?> CreateOption() => new("--output")
@@ -28,17 +30,19 @@ internal sealed class TrainedFolder
     /// <param name="chosen">Null takes the default.</param>
     public static TrainedFolder At(DirectoryInfo? chosen) => new(Path.GetFullPath(chosen?.FullName ?? Default()));
 
+    /// <summary>The packed data sets that are there.</summary>
+    public IEnumerable<string> FindDataSets() => Directory.Exists(DataSetsPath) ? Directory.EnumerateFiles(DataSetsPath, "*.safetensors") : [];
+
     /// <summary>The folder of all trainings that differ in their steps only.</summary>
-    public string Trajectory(ExperimentParameters parameters)
+    public string Trajectory(TrajectoryParameters trajectory)
     {
-        var trajectory = parameters.WithoutSteps();
         var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Fingerprint.Canonical(trajectory))))[..12];
         var name = string.Create(CultureInfo.InvariantCulture, $"i{trajectory.LearningRate}-j{trajectory.Layers}-{hash}");
         return Path.Combine(_root, "trained", name);
     }
 
     /// <summary>The weights of one experiment, whether or not they are there.</summary>
-    public string Weights(ExperimentParameters parameters) => Path.Combine(Trajectory(parameters), $"step-{parameters.Steps}.safetensors");
+    public string Weights(ExperimentParameters parameters) => Path.Combine(Trajectory(parameters.WithoutSteps()), $"step-{parameters.Steps}.safetensors");
 
     /// <summary>
     /// The trajectory's checkpoints that don't go beyond the parameters' steps, the one that saves the most first. Some may have been made
@@ -46,7 +50,7 @@ internal sealed class TrainedFolder
     /// </summary>
     public IReadOnlyList<string> Checkpoints(ExperimentParameters parameters) =>
     [
-        .. new DirectoryInfo(Create(Trajectory(parameters))).EnumerateFiles("checkpoint-*.safetensors")
+        .. new DirectoryInfo(Create(Trajectory(parameters.WithoutSteps()))).EnumerateFiles("checkpoint-*.safetensors")
             .Select(file => (file.FullName, Step: Step(file.Name)))
             .Where(checkpoint => checkpoint.Step <= parameters.Steps)
             .OrderByDescending(checkpoint => checkpoint.Step)

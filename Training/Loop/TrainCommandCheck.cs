@@ -1,5 +1,5 @@
-using System.ComponentModel.DataAnnotations;
 using MlExperiments.Shared.Contracts;
+using MlExperiments.Shared.Search;
 using MlExperiments.Training.Checkpoints;
 
 namespace MlExperiments.Training.Loop;
@@ -7,14 +7,26 @@ namespace MlExperiments.Training.Loop;
 /// <summary>What must hold before a training starts; whoever sent the command reads the messages.</summary>
 internal static class TrainCommandCheck
 {
+    /// <summary>The most milestones, and changes of the learning rate, of one training: ten of the largest requests to generate.</summary>
+    internal const int MaxCount = 100_000;
+
+    private const int SecondsOfADay = 86_400;
+
+    private static ParameterDefinition Steps => ParameterDefinition.All[ParameterDefinition.Steps];
+
+    private static ParameterDefinition LearningRate => ParameterDefinition.All["learningRate"];
+
     /// <exception cref="InvalidDataException">A member is missing or out of range.</exception>
     public static void ThrowIfInvalid(TrainCommand command)
     {
         ThrowIfInvalid(command.Parameters);
         if (command.DataSet is null || command.OutputDirectory is null || command.Milestones is not { Count: > 0 })
             throw new InvalidDataException("A training needs a data set, an output folder and at least one milestone.");
-        if (command.Milestones.Any(milestone => milestone < 1)) throw new InvalidDataException("Milestones are steps from 1 on.");
+        if (command.Milestones.Count > MaxCount) throw new InvalidDataException($"There are {command.Milestones.Count:N0} milestones; {MaxCount:N0} is the most.");
+        if (command.Milestones.Any(milestone => Steps.Check(milestone) is not null)) throw new InvalidDataException($"Milestones are steps, {Steps.Limits}.");
         if (command.EvaluateEvery < 1) throw new InvalidDataException($"evaluateEvery is {command.EvaluateEvery}; it must be at least 1.");
+        if (command.CheckpointEverySeconds is not (>= 0 and <= SecondsOfADay))
+            throw new InvalidDataException($"checkpointEverySeconds is {command.CheckpointEverySeconds}; it must be 0 (none on the way) to {SecondsOfADay:N0}.");
         if (!Directory.Exists(command.OutputDirectory)) throw new InvalidDataException($"There is no output folder {command.OutputDirectory}.");
     }
 
@@ -22,13 +34,13 @@ internal static class TrainCommandCheck
     public static void ThrowIfInvalid(TrajectoryParameters parameters)
     {
         if (parameters is null) throw new InvalidDataException("A training needs parameters.");
-        var results = new List<ValidationResult>();
-        if (!Validator.TryValidateObject(parameters, new(parameters), results, validateAllProperties: true))
-            throw new InvalidDataException(string.Join(" ", results.Select(result => result.ErrorMessage)));
+        var errors = ParameterDefinition.Check(parameters).ToList();
+        if (errors.Count > 0) throw new InvalidDataException(string.Join(" ", errors));
         var changes = parameters.LearningRateChanges ?? [];
-        if (changes.Any(change => change.Step < 1 || change.LearningRate is not (>= 1e-7 and <= 10))
+        if (changes.Count > MaxCount) throw new InvalidDataException($"There are {changes.Count:N0} learningRateChanges; {MaxCount:N0} is the most.");
+        if (changes.Any(change => change is null || Steps.Check(change.Step) is not null || LearningRate.Check(change.LearningRate) is not null)
             || changes.Zip(changes.Skip(1)).Any(pair => pair.First.Step >= pair.Second.Step))
-            throw new InvalidDataException("learningRateChanges have steps from 1 on, ascending, and rates from 1e-7 to 10.");
+            throw new InvalidDataException($"learningRateChanges have steps, {Steps.Limits}, ascending, and rates, {LearningRate.Limits}.");
     }
 
     /// <exception cref="InvalidDataException">The checkpoint is another training's, or lies behind a milestone.</exception>

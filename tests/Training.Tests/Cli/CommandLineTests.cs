@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Imaging;
 using MlExperiments.Training.Cli;
@@ -6,7 +7,7 @@ using MlExperiments.Training.Tests.Support;
 
 namespace MlExperiments.Training.Tests.Cli;
 
-public sealed class CommandLineTests
+public sealed partial class CommandLineTests
 {
     private static readonly string[] Small = ["--i", "0.003", "--j", "1", "--filters", "4", "--dense-units", "16", "--batch-size", "16"];
 
@@ -62,6 +63,35 @@ public sealed class CommandLineTests
         var other = await TrainerProcess.RunAsync(["test", .. Small, "--k", "151", "--image", image, "--output", _output]);
         Assert.That(other.Code, Is.Not.Zero);
         Assert.That(other.Errors, Does.Contain("Nothing was trained for these parameters"));
+    }
+
+    [Test]
+    public async Task Train_ForEpochs_TakesTheirSteps_AndTestFindsThem()
+    {
+        DigitData.Write(_images, [0, 1], 40);
+        var (code, _, errors) = await TrainerProcess.RunAsync(["train", .. Small, "--epochs", "3", "--images", _images, "--output", _output]);
+        Assert.That(code, Is.Zero, errors);
+        var match = StepsOfEpochs().Match(errors);
+        Assert.That(match.Success, Is.True, errors);
+        var (images, steps) = (int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture), int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture));
+        Assert.That(images, Is.InRange(50, 75), "a fifth of 80 validates, or so");
+        Assert.That(steps, Is.EqualTo(3 * Math.Ceiling(images / 16.0)));
+        Assert.That((await TrainAsync($"{steps}")).Errors, Does.Contain("trained before"), "it's the same in other words");
+
+        // More images are more steps: those that were trained on count.
+        DigitData.Write(_images, [0, 1], 60, firstVariant: 1000);
+        Assert.That((await TrainAsync("1")).Code, Is.Zero);
+        string[] test = ["test", .. Small, "--image", Path.Combine(_images, "1", "0.png"), "--output", _output, "--epochs"];
+        var found = await TrainerProcess.RunAsync([.. test, "3"]);
+        Assert.That(found.Code, Is.Zero, found.Errors);
+        Assert.That(found.Output, Does.StartWith("label: "));
+        var other = await TrainerProcess.RunAsync([.. test, "4"]);
+        Assert.That(other.Code, Is.Not.Zero);
+        Assert.That(other.Errors, Does.Contain("Nothing was trained for these parameters"));
+
+        var tooMany = await TrainerProcess.RunAsync(["train", .. Small[..^2], "--batch-size", "1", "--epochs", "100000", "--images", _images, "--output", _output]);
+        Assert.That(tooMany.Code, Is.Not.Zero);
+        Assert.That(tooMany.Errors, Does.Contain("--epochs: 100000 epochs of ").And.Contains("more than an experiment may have"));
     }
 
     [Test]
@@ -198,17 +228,7 @@ public sealed class CommandLineTests
         Assert.That(young, Does.Exist);
     }
 
-    [TestCase("LearningRate", "--i", "-1")]
-    [TestCase("Layers", "--j", "9")]
-    [TestCase("Steps", "--k", "0")]
-    [TestCase("Cannot parse", "--j", "two")]
-    [TestCase("Optimizer", "--optimizer", "lion")]
-    [TestCase("KernelSize", "--kernel-size", "4")]
-    [TestCase("Architecture", "--architecture", "vgg16")]
-    [TestCase("Schedule", "--schedule", "cosine")]
-    [TestCase("AugmentRotate", "--augment-rotate", "181")]
-    [TestCase("Patience", "--patience", "-1")]
-    [TestCase("Precision", "--precision", "float16")]
+    [TestCase("--j: layers is a whole number.", "--j", "two")]
     [TestCase("--size", "--size", "28")]
     [TestCase("8 to 224", "--size", "7x300")]
     [TestCase("--channels", "--channels", "2")]
@@ -256,4 +276,7 @@ public sealed class CommandLineTests
         Assert.That(last, Does.Match("^accuracy: [01]\\.[0-9]{4}$"));
         return double.Parse(last["accuracy: ".Length..], CultureInfo.InvariantCulture);
     }
+
+    [GeneratedRegex("3 epochs of ([0-9]+) images in batches of 16 are ([0-9]+) steps\n")]
+    private static partial Regex StepsOfEpochs();
 }

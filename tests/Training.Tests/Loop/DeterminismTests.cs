@@ -34,6 +34,23 @@ public sealed class DeterminismTests
         }
     }
 
+    [TestCase("constant", 0)]
+    [TestCase("step", 0)]
+    [TestCase("exponential", 0)]
+    [TestCase("constant", 70, Description = "still warming up at the first milestone")]
+    [TestCase("step", 20)]
+    [TestCase("exponential", 70)]
+    public void Schedule_OfALongerTraining_GivesTheWeightsOfAShorterOneOnTheWay(string schedule, int warmUpSteps)
+    {
+        var parameters = DigitData.Small with { Schedule = schedule, DecayEvery = 15, DecayFactor = 0.5, WarmUpSteps = warmUpSteps };
+        var longer = Train(parameters, [40, 100]);
+
+        Assert.That(Train(parameters, [40]).Results, Is.EqualTo(longer.Results.Take(1)));
+        Assert.That(Train(parameters, [100]).Results, Is.EqualTo(longer.Results.Skip(1)));
+        var asUsual = (schedule, warmUpSteps) == ("constant", 0);
+        Assert.That(longer.Results[0].WeightsHash == Train(DigitData.Small, [40]).Results[0].WeightsHash, Is.EqualTo(asUsual), "the schedule makes the difference");
+    }
+
     [Test]
     public void Training_StoppedAtAnyStepAndResumed_IsTheUndisturbedOne()
     {

@@ -91,8 +91,8 @@ public sealed class TrainingRunTests
         void Check(string reason, TrajectoryParameters parameters, string data, string folder, int[] milestones) =>
             Assert.That(() => Runs.Train(parameters, data, folder, milestones), Throws.InstanceOf<Exception>().With.Message.Contains(reason));
 
-        Check("LearningRate", DigitData.Small with { LearningRate = 0 }, dataSet, output, [1]);
-        Check("Optimizer", DigitData.Small with { Optimizer = "lion" }, dataSet, output, [1]);
+        Check("learningRate", DigitData.Small with { LearningRate = 0 }, dataSet, output, [1]);
+        Check("optimizer", DigitData.Small with { Optimizer = "lion" }, dataSet, output, [1]);
         Check("milestone", DigitData.Small, dataSet, output, []);
         Check("Milestones", DigitData.Small, dataSet, output, [0]);
         Check("no output folder", DigitData.Small, dataSet, Path.Combine(output, "none"), [1]);
