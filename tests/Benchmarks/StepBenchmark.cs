@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using MlExperiments.Worker;
+using MlExperiments.Worker.Slots;
 
 namespace MlExperiments.Benchmarks;
 
@@ -34,8 +36,8 @@ internal static class StepBenchmark
         Console.WriteLine("|---|---|---|---|---|---|---|");
         foreach (var count in layers)
         {
-            using var ours = new Side(Environment.ProcessPath!, ["steps", $"{count}", precision], allocator: true);
-            using var theirs = new Side(python, [Path.Combine(AppContext.BaseDirectory, "steps.py"), $"{count}"], sameAllocator);
+            using var ours = new Side(Ours(count, precision));
+            using var theirs = new Side(Theirs(python, count, sameAllocator ? ours.Allocator : []));
             ours.Take(WarmUpSteps);
             theirs.Take(WarmUpSteps);
             // The peak is measured between the rounds: a core is as fast as its neighbours let it be.
@@ -51,6 +53,19 @@ internal static class StepBenchmark
         }
 
         return 0;
+    }
+
+    // As workers start trainers.
+    private static ProcessStartInfo Ours(int layers, string precision) =>
+        new TrainerProgram(Microsoft.Extensions.Options.Options.Create(new WorkerOptions { TrainerCommand = Environment.ProcessPath!, TrainerArguments = ["steps", $"{layers}", precision] }))
+            .StartInfo();
+
+    private static ProcessStartInfo Theirs(string python, int layers, IEnumerable<KeyValuePair<string, string?>> environment)
+    {
+        var start = new ProcessStartInfo(python, [Path.Combine(AppContext.BaseDirectory, "steps.py"), $"{layers}"]);
+        foreach (var (variable, value) in environment.Append(new("OMP_NUM_THREADS", "1")).Append(new("OPENBLAS_NUM_THREADS", "1")))
+            start.Environment[variable] = value;
+        return start;
     }
 
     /// <summary>
@@ -89,20 +104,14 @@ internal static class StepBenchmark
     {
         private readonly Process _process;
 
-        public Side(string program, string[] arguments, bool allocator)
+        public Side(ProcessStartInfo start)
         {
-            var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true };
-            start.Environment["OMP_NUM_THREADS"] = "1";
-            start.Environment["OPENBLAS_NUM_THREADS"] = "1";
-            // As workers start trainers.
-            if (allocator && FindAllocator() is { } path)
-            {
-                start.Environment["LD_PRELOAD"] = path;
-                start.Environment["MIMALLOC_DECOMMIT_DELAY"] = "1000";
-            }
-
+            start.RedirectStandardInput = start.RedirectStandardOutput = true;
             _process = Process.Start(start)!;
         }
+
+        /// <summary>The variables that say which allocator it has, and how that is to behave.</summary>
+        public IEnumerable<KeyValuePair<string, string?>> Allocator => _process.StartInfo.Environment.Where(variable => variable.Key is "LD_PRELOAD" || variable.Key.StartsWith("MIMALLOC", StringComparison.Ordinal));
 
         public IReadOnlyList<Time> Take(int steps)
         {
@@ -132,9 +141,5 @@ internal static class StepBenchmark
             var parts = text.Split(':').Select(part => double.Parse(part, CultureInfo.InvariantCulture)).ToArray();
             return new(parts[0], parts[1]);
         }
-
-        private static string? FindAllocator() =>
-            Directory.EnumerateDirectories("/usr/lib", "*-linux-gnu").SelectMany(folder => Directory.EnumerateFiles(folder, "libmimalloc.so.*"))
-                .Order(StringComparer.Ordinal).FirstOrDefault();
     }
 }
