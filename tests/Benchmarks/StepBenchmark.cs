@@ -56,9 +56,11 @@ internal static class StepBenchmark
     }
 
     // As workers start trainers.
-    private static ProcessStartInfo Ours(int layers, string precision) =>
-        new TrainerProgram(Microsoft.Extensions.Options.Options.Create(new WorkerOptions { TrainerCommand = Environment.ProcessPath!, TrainerArguments = ["steps", $"{layers}", precision] }))
-            .StartInfo();
+    private static ProcessStartInfo Ours(int layers, string precision)
+    {
+        var options = new WorkerOptions { TrainerCommand = "dotnet", TrainerArguments = [typeof(StepPeer).Assembly.Location, "steps", $"{layers}", precision] };
+        return new TrainerProgram(Microsoft.Extensions.Options.Options.Create(options)).StartInfo();
+    }
 
     private static ProcessStartInfo Theirs(string python, int layers, IEnumerable<KeyValuePair<string, string?>> environment)
     {
