@@ -22,8 +22,9 @@ internal static class RequestChecks
     }
 
     /// <summary>
-    /// Lets the server read on after an answer that didn't need the body, however long that is, for the five seconds that it takes for it:
-    /// who still sends when the connection is closed never gets to read the answer.
+    /// Lets the server read on after an answer that didn't need the body, beyond the call's limit too, for the five seconds that it takes for it:
+    /// who still sends when the connection is closed may never get to read the answer. A body that doesn't tell its length and is found too long on the way
+    /// is cut off.
     /// </summary>
     public static void UseReadingOn(this WebApplication app) => app.Use((context, next) =>
     {

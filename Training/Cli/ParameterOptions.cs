@@ -11,7 +11,7 @@ internal sealed class ParameterOptions
     /// <summary>What each one is, in the order of <c>--help</c>.</summary>
     internal static readonly (string Name, string Words)[] Words =
     [
-        ("learningRate", "Learning rate"),
+        ("learningRate", "Learning rate; needed"),
         ("layers", "Convolution blocks; needed by cnn, of no use to others"),
         ("steps", "Training steps of one batch each; this or --epochs"),
         ("epochs", "Passes over the training images; this or --k"),
@@ -59,6 +59,7 @@ internal sealed class ParameterOptions
                 .Select(error => given.ContainsKey(error.Name) ? $"{ParameterDefinition.All[error.Name].Option}: {error.Words}" : Missing(error.Name))));
     }
 
+    // Not for the parser to say: what is needed depends on what else is given.
     private static string Missing(string name) => name switch
     {
         ParameterDefinition.Layers => "Option '--j' is required by cnn.",
@@ -77,8 +78,6 @@ internal sealed class ParameterOptions
         var option = new Option<string>(definition.Option) { Description = $"{words} ({definition.Limits})" };
         if (definition.LongOption != definition.Option) option.Aliases.Add(definition.LongOption);
         if (definition.Default is { } standard) option.DefaultValueFactory = _ => Convert.ToString(standard, CultureInfo.InvariantCulture)!;
-        // Whether others are depends on what else is given.
-        option.Required = definition.Name == "learningRate";
         return option;
     }
 }

@@ -29,7 +29,11 @@ internal static class TestVerb
         Engine.UseDevice(device);
         var weights = asked.Epochs is null ? folder.Weights(asked.Over(1, out _)!) : FindAfterEpochs(asked, folder);
         if (!File.Exists(weights))
-            throw new InvalidDataException($"Nothing was trained for these parameters ({weights ?? folder.Trajectory(asked.Trajectory)} is missing); run train with them first.");
+        {
+            throw new InvalidDataException(weights is null
+                ? $"Nothing was trained for these parameters: {folder.Trajectory(asked.Trajectory)} has no weights after {asked.Epochs} epochs of any images; run train with them first."
+                : $"Nothing was trained for these parameters ({weights} is missing); run train with them first.");
+        }
 
         var file = File.ReadAllBytes(image.FullName);
         var (network, info) = WeightsFile.Read(weights);
@@ -57,12 +61,21 @@ internal static class TestVerb
         var trained = new List<string>();
         foreach (var path in folder.FindDataSets())
         {
-            using var data = PackedDataSet.Open(path);
-            if (asked.Over(data.Train.Count, out _) is { } parameters && folder.Weights(parameters) is var weights
-                && File.Exists(weights) && WeightsFile.ReadInfo(weights).DataSetHash == data.Hash)
-                trained.Add(weights);
+            try
+            {
+                using var data = PackedDataSet.Open(path);
+                if (asked.Over(data.Train.Count, out _) is { } parameters && folder.Weights(parameters) is var weights
+                    && File.Exists(weights) && WeightsFile.ReadInfo(weights).DataSetHash == data.Hash)
+                    trained.Add(weights);
+            }
+            catch (InvalidDataException error)
+            {
+                Console.Error.WriteLine($"{error.Message} It was left out.");
+            }
         }
 
-        return trained.MaxBy(File.GetLastWriteTimeUtc);
+        var last = trained.MaxBy(File.GetLastWriteTimeUtc);
+        if (trained.Count > 1) Console.Error.WriteLine($"These parameters were trained on several sets of images; the latest is used: {last}");
+        return last;
     }
 }

@@ -7,9 +7,6 @@ namespace MlExperiments.Training.Loop;
 /// <summary>What must hold before a training starts; whoever sent the command reads the messages.</summary>
 internal static class TrainCommandCheck
 {
-    /// <summary>The most milestones, and changes of the learning rate, of one training: ten of the largest requests to generate.</summary>
-    internal const int MaxCount = 100_000;
-
     private const int SecondsOfADay = 86_400;
 
     private static ParameterDefinition Steps => ParameterDefinition.All[ParameterDefinition.Steps];
@@ -22,7 +19,6 @@ internal static class TrainCommandCheck
         ThrowIfInvalid(command.Parameters);
         if (command.DataSet is null || command.OutputDirectory is null || command.Milestones is not { Count: > 0 })
             throw new InvalidDataException("A training needs a data set, an output folder and at least one milestone.");
-        if (command.Milestones.Count > MaxCount) throw new InvalidDataException($"There are {command.Milestones.Count:N0} milestones; {MaxCount:N0} is the most.");
         if (command.Milestones.Any(milestone => Steps.Check(milestone) is not null)) throw new InvalidDataException($"Milestones are steps, {Steps.Limits}.");
         if (command.EvaluateEvery < 1) throw new InvalidDataException($"evaluateEvery is {command.EvaluateEvery}; it must be at least 1.");
         if (command.CheckpointEverySeconds is not (>= 0 and <= SecondsOfADay))
@@ -37,7 +33,6 @@ internal static class TrainCommandCheck
         var errors = ParameterDefinition.Check(parameters).ToList();
         if (errors.Count > 0) throw new InvalidDataException(string.Join(" ", errors));
         var changes = parameters.LearningRateChanges ?? [];
-        if (changes.Count > MaxCount) throw new InvalidDataException($"There are {changes.Count:N0} learningRateChanges; {MaxCount:N0} is the most.");
         if (changes.Any(change => change is null || Steps.Check(change.Step) is not null || LearningRate.Check(change.LearningRate) is not null)
             || changes.Zip(changes.Skip(1)).Any(pair => pair.First.Step >= pair.Second.Step))
             throw new InvalidDataException($"learningRateChanges have steps, {Steps.Limits}, ascending, and rates, {LearningRate.Limits}.");

@@ -12,16 +12,12 @@ internal static class AccuracyBenchmark
     public static Command CreateCommand()
     {
         var images = Options.Images();
-        var seeds = new Option<int>("--seeds") { Description = "How many seeds, from 0 on", DefaultValueFactory = _ => 5 };
-        seeds.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() < 2)
-                result.AddError("--seeds must be at least 2: a deviation takes two values.");
-        });
+        // A deviation takes two values.
+        var seeds = Options.AtLeast(2, new("--seeds") { Description = "How many seeds, from 0 on", DefaultValueFactory = _ => 5 });
         var layers = new Option<int[]>("--layers") { Description = "Which networks", DefaultValueFactory = _ => [1, 2, 4], AllowMultipleArgumentsPerToken = true };
-        var steps = new Option<int>("--steps") { Description = "Training steps", DefaultValueFactory = _ => 4000 };
+        var steps = Options.AtLeast(1, new("--steps") { Description = "Training steps", DefaultValueFactory = _ => 4000 });
         var rate = new Option<double>("--learning-rate") { Description = "Learning rate", DefaultValueFactory = _ => 0.001 };
-        var atOnce = new Option<int>("--at-once") { Description = "Processes at a time, a thread each", DefaultValueFactory = _ => 2 };
+        var atOnce = Options.AtLeast(1, new("--at-once") { Description = "Processes at a time, a thread each", DefaultValueFactory = _ => 2 });
         var python = Options.Python();
         var command = new Command("accuracy", "Accuracies over several seeds, against a script's") { images, seeds, layers, steps, rate, atOnce, python };
         command.SetAction((result, _) => RunAsync(

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using MlExperiments.Benchmarks;
 
-var root = new RootCommand("Benchmarks: each prints ratios against a named peer that is measured in the same run.")
+var root = new RootCommand("Benchmarks: each compares with a named peer that is measured in the same run.")
 {
     StepBenchmark.CreateCommand(),
     StepPeer.CreateCommand(),

@@ -11,7 +11,9 @@ namespace MlExperiments.Testing;
 public sealed record ParameterCase(ParameterDefinition Definition, string Json, bool IsAllowed)
 {
     /// <summary>As a command line has it; null for a string that holds a number, which looks there as the number does.</summary>
-    public string? Text => Json is ['"', .. var text, '"'] ? Definition.IsNumber && double.TryParse(text, CultureInfo.InvariantCulture, out _) ? null : text : Json;
+    public string? Text => Json is not ['"', .. var text, '"'] ? Json
+        : Definition.IsNumber && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? null
+        : text;
 
     /// <summary>A whole set of parameters with this one, by name, and with those that it counts beside.</summary>
     public JsonObject Set()

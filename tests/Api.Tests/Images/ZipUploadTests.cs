@@ -139,7 +139,7 @@ public sealed class ZipUploadTests : ImagesFixture
     [Test]
     public async Task Request_TooLong_IsRefused()
     {
-        using var response = await PostAsync(await NewModelAsync(), ("label", "cat"), ("a.png", new byte[64 * 1024 * 1024]));
+        using var response = await PostAsync(await NewModelAsync(), ("label", "cat"), ("a.png", new byte[32 * 1024 * 1024]));
         await ProblemAsync(response, System.Net.HttpStatusCode.RequestEntityTooLarge);
     }
 

@@ -53,9 +53,9 @@ public sealed partial class ParameterDefinitionTests
             .Single(line => Row().Match(line) is { Success: true } match && match.Groups[1].Value.Contains($"`{name}`", StringComparison.Ordinal))
             .Replace(",", "", StringComparison.Ordinal);
 
-        var limits = definition.Allowed ?? [definition.Minimum!, definition.Maximum!];
-        foreach (var limit in limits.Append(definition.Default).OfType<object>())
-            Assert.That(row, Does.Match($@"(?<![\w.]){Regex.Escape(Words(limit))}(?!\w|\.[0-9])"));
+        var limits = definition.Allowed?.Select(Words) ?? [$"{Words(definition.Minimum!)} to {Words(definition.Maximum!)}"];
+        foreach (var words in definition.Default is { } standard ? limits.Append(Words(standard)) : limits)
+            Assert.That(row, Does.Match($@"(?<![\w.]){Regex.Escape(words)}(?!\w|\.[0-9])"));
     }
 
     private static string Words(object limit) => limit is 1e-7 ? "1e-7" : Convert.ToString(limit, CultureInfo.InvariantCulture)!;

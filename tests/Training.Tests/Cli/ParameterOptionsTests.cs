@@ -51,6 +51,10 @@ public sealed class ParameterOptionsTests
     }
 
     [Test]
+    public void Train_WithADecimalComma_DoesNotTakeItForThousands() =>
+        Assert.That(Run(["train", "--images", "/nowhere", "--i", "0,001", "--j", "1", "--k", "5"]), Is.EqualTo((1, $"error: --i: learningRate is a number.{Environment.NewLine}")));
+
+    [Test]
     public void Train_WithItsLongNames_TakesThem() =>
         Assert.That(Run(["train", "--images", "/nowhere", "--learning-rate", ".1", "--layers", "1", "--steps", "1e3"]).Errors, Does.Contain(Accepted));
 
