@@ -54,7 +54,10 @@ public sealed class MemoryTests
     }
 
     /// <summary>Until all experiments have ended.</summary>
-    /// <returns>In MiB, the most that was seen of the newest worker and its trainers together, and the most that one of the trainers ever had.</returns>
+    /// <returns>
+    /// In MiB, the most that was seen of the newest worker and its trainers together, and the most that one of the trainers ever had. Trainers of
+    /// others on the machine take their share of the libraries off the first.
+    /// </returns>
     private static async Task<(double Together, double Trainer)> WatchAsync(Stack stack, string modelId)
     {
         const double mebibyte = 1 << 20;
