@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using MlExperiments.Testing;
+using static MlExperiments.EndToEnd.Tests.ExperimentAnswers;
 
 namespace MlExperiments.EndToEnd.Tests;
 
@@ -135,22 +136,6 @@ public sealed class ControlTests
     }
 
     [Test]
-    public async Task Force_TrainsAgain_WithTheSameResult()
-    {
-        var (model, experiments) = await GenerateAsync(200, 400);
-        var first = new[] { await WhenAsync(experiments[0], IsFinal), await WhenAsync(experiments[1], IsFinal) };
-
-        var again = (await _stack.PostAsync($"/api/models/{model}/experiments", new { space = new { steps = new[] { 200, 400 } }, @fixed = Small, force = true }))
-            .GetProperty("experiments").EnumerateArray().Select(experiment => experiment.GetProperty("id").GetString()!).ToList();
-        var second = new[] { await WhenAsync(again[0], IsFinal), await WhenAsync(again[1], IsFinal) };
-
-        Assert.That(second.Select(Hash), Is.EqualTo(first.Select(Hash)));
-        Assert.That(second.Select(Accuracy), Is.EqualTo(first.Select(Accuracy)));
-        Assert.That(second.Select(experiment => experiment.GetProperty("attempts")[0].GetProperty("fromStep").GetInt32()), Is.All.Zero, "trained from the first step on");
-        Assert.That(second[0].GetProperty("trajectoryId").GetString(), Is.Not.EqualTo(first[0].GetProperty("trajectoryId").GetString()));
-    }
-
-    [Test]
     public async Task Start_InTheFuture_IsWaitedFor()
     {
         var model = await NewModelAsync();
@@ -184,15 +169,4 @@ public sealed class ControlTests
 
     private Task<long> RunningAsync(string model) =>
         _stack.CountAsync($"SELECT count(*) FROM trajectories WHERE model_id = '{model}' AND status = 'running'");
-
-    private static bool IsFinal(JsonElement experiment) => Status(experiment) is "completed" or "failed";
-
-    private static string Status(JsonElement experiment) => experiment.GetProperty("status").GetString()!;
-
-    private static int Step(JsonElement experiment) => experiment.GetProperty("step").GetInt32();
-
-    private static double Accuracy(JsonElement experiment) => experiment.GetProperty("accuracy").GetDouble();
-
-    private static string Hash(JsonElement experiment) =>
-        experiment.GetProperty("weightsHash").GetString() ?? throw new AssertionException($"There are no weights: {experiment}");
 }

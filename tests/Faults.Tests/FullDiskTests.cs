@@ -33,7 +33,7 @@ public sealed class FullDiskTests
     [Test]
     public async Task FullDisk_OfBlobsAndWorkers_CostsTimeOnly()
     {
-        _disk = new SmallDisk(mebibytes: 64);
+        _disk = new SmallDisk(mebibytes: 128);
         _ground = await TrainingGround.CreateAsync(folder: Path.Combine(_disk.Path, "files"));
         // Again and again: what is deleted in the meantime makes room.
         await TroubleAsync($"the disk of blobs and workers full for {Lasts.TotalSeconds} s", HttpStatusCode.InsufficientStorage, _disk.Fill, _disk.Free);

@@ -16,6 +16,9 @@ internal sealed class TrainingGround : IAsyncDisposable
 
     private static readonly int[] Steps = [150, 300, 600];
 
+    /// <summary>Of a network of the default size, whose steps take ten times as long.</summary>
+    private static readonly int[] DefaultSteps = [50, 100, 150];
+
     private static readonly (string, string)[] Options =
     [
         ("CheckpointEvery", "00:00:00.3"), ("Lease", "00:00:03"), ("LeaseMargin", "00:00:00.8"), ("RenewEvery", "00:00:00.4"), ("SweepEvery", "00:00:00.3"),
@@ -53,8 +56,8 @@ internal sealed class TrainingGround : IAsyncDisposable
 
     public async Task AddGridAsync()
     {
-        foreach (var parameters in Grid())
-            await Stack.Rows.AddTrajectoryAsync(parameters, Steps);
+        foreach (var (parameters, steps) in Grid())
+            await Stack.Rows.AddTrajectoryAsync(parameters, steps);
     }
 
     /// <summary>Adds another grid before the workers run out of work.</summary>
@@ -120,16 +123,19 @@ internal sealed class TrainingGround : IAsyncDisposable
 
     public ValueTask DisposeAsync() => Stack.DisposeAsync();
 
-    private static IEnumerable<TrajectoryParameters> Grid() =>
+    /// <summary>One of its networks is of the default size: other kernels than those of the small ones compute its steps.</summary>
+    private static IEnumerable<(TrajectoryParameters Parameters, int[] Steps)> Grid() =>
         from learningRate in new[] { 0.001, 0.003, 0.01 }
         from layers in new[] { 1, 2, 3 }
-        select WorkerStack.Small with { LearningRate = learningRate, Layers = layers };
+        let small = WorkerStack.Small with { LearningRate = learningRate, Layers = layers }
+        let usual = WorkerStack.Default
+        select (learningRate, layers) == (usual.LearningRate, usual.Layers) ? (usual, DefaultSteps) : (small, Steps);
 
     private static async Task<Dictionary<string, Result>> RunUndisturbedAsync()
     {
         await using var stack = await WorkerStack.CreateAsync();
-        foreach (var parameters in Grid())
-            await stack.Rows.AddTrajectoryAsync(parameters, Steps);
+        foreach (var (parameters, steps) in Grid())
+            await stack.Rows.AddTrajectoryAsync(parameters, steps);
         stack.StartWorker("undisturbed", ("Slots", "2"), ("Lease", "00:01:00"));
         var experiments = await Eventually.GetAsync(
             "the undisturbed run",

@@ -15,6 +15,9 @@ public sealed class WorkerStack : IAsyncDisposable
     /// <summary>A network that trains a step in about a millisecond.</summary>
     public static readonly TrajectoryParameters Small = new() { LearningRate = 0.003, Layers = 1, Filters = 4, DenseUnits = 16, BatchSize = 16 };
 
+    /// <summary>A network of the default size, whose step takes ten times as long and is computed by the kernels for many filters.</summary>
+    public static readonly TrajectoryParameters Default = new() { LearningRate = 0.001, Layers = 2 };
+
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     /// <summary>The workers' own.</summary>

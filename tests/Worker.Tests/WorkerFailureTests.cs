@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.EntityFrameworkCore;
+using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
 using MlExperiments.Testing;
 using Npgsql;
@@ -9,19 +10,26 @@ namespace MlExperiments.Worker.Tests;
 /// <summary>What becomes of trainings whose worker, trainer or files fail.</summary>
 public sealed class WorkerFailureTests : WorkerProcessFixture
 {
-    [Test]
-    public async Task KilledWorker_AnotherGoesOnFromItsCheckpoint_WithTheSameResult()
+    private static readonly TestCaseData[] Networks =
+    [
+        new TestCaseData(WorkerStack.Small, ManySteps).SetArgDisplayNames("small"),
+        // Other kernels than a small one's compute its steps.
+        new TestCaseData(WorkerStack.Default, 200).SetArgDisplayNames("the default"),
+    ];
+
+    [TestCaseSource(nameof(Networks))]
+    public async Task KilledWorker_AnotherGoesOnFromItsCheckpoint_WithTheSameResult(TrajectoryParameters parameters, int steps)
     {
-        var undisturbed = await Stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [ManySteps]);
+        var undisturbed = await Stack.Rows.AddTrajectoryAsync(parameters, [steps]);
         var first = Stack.StartWorker("first", FrequentCheckpoints);
-        var expected = await Stack.WhenFinalAsync(undisturbed.Id, ManySteps);
-        var trajectory = await Stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [ManySteps]);
+        var expected = await Stack.WhenFinalAsync(undisturbed.Id, steps);
+        var trajectory = await Stack.Rows.AddTrajectoryAsync(parameters, [steps]);
         await CheckpointOfAsync(trajectory.Id);
         var trainers = Processes.ChildrenOf(first.Id);
 
         await first.KillAsync();
         Stack.StartWorker("second", FrequentCheckpoints);
-        var experiment = await Stack.WhenFinalAsync(trajectory.Id, ManySteps);
+        var experiment = await Stack.WhenFinalAsync(trajectory.Id, steps);
 
         var attempts = await Stack.AttemptsAsync(trajectory.Id);
         Assert.Multiple(() =>

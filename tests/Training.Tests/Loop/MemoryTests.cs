@@ -19,7 +19,7 @@ public sealed class MemoryTests
     public async Task Trainer_OverManySteps_KeepsItsMemory()
     {
         using var digits = new DigitData();
-        using var trainer = await TrainerProcess.ServeAsync(withAllocator: true);
+        using var trainer = await TrainerProcess.ServeAsync();
         trainer.Send(new TrainCommand(
             Guid.NewGuid(), DigitData.Small, digits.Pack(train: 1000, validation: 500, test: 100), [500, 1500, WarmUpSteps + (Steps / 2), WarmUpSteps + Steps], null, digits.NewFolder(),
             EvaluateEvery: 50, CheckpointEverySeconds: 0.5));

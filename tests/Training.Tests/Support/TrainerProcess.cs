@@ -1,11 +1,14 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Microsoft.Extensions.Options;
 using MlExperiments.Shared.Contracts;
+using MlExperiments.Worker;
+using MlExperiments.Worker.Slots;
 
 namespace MlExperiments.Training.Tests.Support;
 
-/// <summary>The real executable, spoken to through its standard streams.</summary>
+/// <summary>The real executable, started as workers start it and spoken to through its standard streams.</summary>
 internal sealed class TrainerProcess : IDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
@@ -13,21 +16,11 @@ internal sealed class TrainerProcess : IDisposable
     private readonly Process _process;
     private readonly Task<string> _errors;
 
-    private TrainerProcess(string[] arguments, bool withAllocator = false)
+    private TrainerProcess(string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [typeof(Engine).Assembly.Location, .. arguments])
-        {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
-        };
-        start.Environment["OMP_NUM_THREADS"] = "1";
-        start.Environment["OPENBLAS_NUM_THREADS"] = "1";
-        // The allocator that workers start trainers with, where the machine has it.
-        if (withAllocator && FindAllocator() is { } allocator)
-        {
-            start.Environment["LD_PRELOAD"] = allocator;
-            start.Environment["MIMALLOC_DECOMMIT_DELAY"] = "1000";
-        }
-
+        var options = new WorkerOptions { TrainerCommand = "dotnet", TrainerArguments = [typeof(Engine).Assembly.Location, .. arguments] };
+        var start = new TrainerProgram(Options.Create(options)).StartInfo();
+        start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
         _process = Process.Start(start)!;
         _errors = _process.StandardError.ReadToEndAsync();
     }
@@ -35,10 +28,9 @@ internal sealed class TrainerProcess : IDisposable
     public string Id => _process.Id.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>A trainer that has said it is ready.</summary>
-    /// <param name="withAllocator">Whether its memory is to be that of a worker's trainer.</param>
-    public static async Task<TrainerProcess> ServeAsync(bool withAllocator = false)
+    public static async Task<TrainerProcess> ServeAsync()
     {
-        var trainer = new TrainerProcess(["serve"], withAllocator);
+        var trainer = new TrainerProcess(["serve"]);
         Assert.That(await trainer.NextAsync(), Is.TypeOf<ReadyEvent>());
         return trainer;
     }
@@ -102,10 +94,6 @@ internal sealed class TrainerProcess : IDisposable
     }
 
     public async Task<string> ErrorsAsync() => await _errors.WaitAsync(Deadline);
-
-    private static string? FindAllocator() =>
-        Directory.EnumerateDirectories("/usr/lib", "*-linux-gnu").SelectMany(folder => Directory.EnumerateFiles(folder, "libmimalloc.so.*"))
-            .Order(StringComparer.Ordinal).FirstOrDefault();
 
     public void Dispose()
     {
