@@ -22,9 +22,8 @@ internal static class RequestChecks
     }
 
     /// <summary>
-    /// Lets the server read on after an answer that didn't need the body, beyond the call's limit too, for the five seconds that it takes for it:
-    /// who still sends when the connection is closed may never get to read the answer. A body that doesn't tell its length and is found too long on the way
-    /// is cut off.
+    /// After an answer that didn't need the body, the server reads on for up to five seconds, and with this beyond the call's limit too: who still sends when
+    /// the connection is closed may never get to read the answer. A body that doesn't tell its length and is found too long on the way is cut off.
     /// </summary>
     public static void UseReadingOn(this WebApplication app) => app.Use((context, next) =>
     {
@@ -73,11 +72,12 @@ internal static class RequestChecks
         return errors.Count == 0 ? null : Problems.Invalid(errors);
     }
 
-    private static bool IsKnown(string? charset)
+    private static bool IsKnown(string charset)
     {
         try
         {
-            return charset is not null && Encoding.GetEncoding(charset.Trim('"')) is not null;
+            _ = Encoding.GetEncoding(charset.Trim('"'));
+            return true;
         }
         catch (ArgumentException)
         {

@@ -55,7 +55,7 @@ internal static class TestVerb
         return 0;
     }
 
-    // How many steps they are depends on the images: each data set that was packed is tried. Of several that were trained on, the last one counts.
+    // How many steps the epochs come to depends on the images: each data set that was packed is tried. Of several that were trained on, the last one counts.
     private static string? FindAfterEpochs(AskedParameters asked, TrainedFolder folder)
     {
         var trained = new List<string>();

@@ -18,8 +18,8 @@ internal static class GridBenchmark
     {
         var images = Options.Images();
         var steps = new Option<int[]>("--steps") { Description = "The numbers of steps", DefaultValueFactory = _ => [100, 200, 400], AllowMultipleArgumentsPerToken = true };
-        var full = new Option<bool>("--full") { Description = "The default grid's 1000, 2000 and 4000 steps: an hour and a half" };
-        var slots = new Option<int>("--slots") { Description = "How many trainings our worker runs at once", DefaultValueFactory = _ => 2 };
+        var full = new Option<bool>("--full") { Description = "The default grid's 1000, 2000 and 4000 steps: an hour and a quarter" };
+        var slots = Options.AtLeast(1, new("--slots") { Description = "How many trainings our worker runs at once", DefaultValueFactory = _ => 2 });
         var peers = new Option<string>("--peers") { Description = "The script's runs: both, parallel (without those one after another) or none", DefaultValueFactory = _ => "both" };
         peers.AcceptOnlyFromAmong("both", "parallel", "none");
         var python = Options.Python();
@@ -62,8 +62,9 @@ internal static class GridBenchmark
         await using (var zip = images.OpenRead())
             await stack.UploadAsync(model, zip);
         var upload = clock.Elapsed;
-        await stack.PostAsync(
+        var study = await stack.PostAsync(
             $"/api/models/{model}/experiments", new { space = new { learningRate = Rates, layers = Layers, steps }, @fixed = new { dropout = 0, precision, seed } });
+        var experiments = study.GetProperty("experiments").GetArrayLength();
         var (memory, turn) = (0L, 0);
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(0.4));
         while (await timer.WaitForNextTickAsync())
@@ -72,9 +73,9 @@ internal static class GridBenchmark
             if (turn++ % 25 == 0)
                 memory = Math.Max(memory, ProcessMemory.ProportionalOfTree(stack.Worker.Id));
             var counts = (await stack.GetAsync($"/api/models/{model}/experiments/summary")).GetProperty("statuses");
-            if (counts.GetProperty("failed").GetInt32() > 0)
-                throw new InvalidOperationException("An experiment failed.");
-            if (counts.GetProperty("completed").GetInt32() == 27)
+            if (counts.GetProperty("failed").GetInt32() > 0 || stack.Worker.HasExited)
+                throw new InvalidOperationException($"An experiment failed, or the worker ended: {stack.Worker.Output}");
+            if (counts.GetProperty("completed").GetInt32() == experiments)
                 break;
         }
 

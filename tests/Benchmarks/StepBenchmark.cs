@@ -17,8 +17,8 @@ internal static class StepBenchmark
     public static Command CreateCommand()
     {
         var layers = new Option<int[]>("--layers") { Description = "Which networks", DefaultValueFactory = _ => [1, 2, 4], AllowMultipleArgumentsPerToken = true };
-        var rounds = new Option<int>("--rounds") { Description = "How often each side has its turn", DefaultValueFactory = _ => 10 };
-        var steps = new Option<int>("--steps") { Description = "Steps a turn", DefaultValueFactory = _ => 20 };
+        var rounds = Options.AtLeast(1, new("--rounds") { Description = "How often each side has its turn", DefaultValueFactory = _ => 10 });
+        var steps = Options.AtLeast(1, new("--steps") { Description = "Steps a turn", DefaultValueFactory = _ => 20 });
         var python = Options.Python();
         var sameAllocator = new Option<bool>("--same-allocator") { Description = "Give mimalloc, which our trainers run with, to PyTorch too" };
         var precision = Options.Precision();

@@ -49,7 +49,7 @@ public sealed class ControlTests
         Assert.That((Status(paused), Step(paused)), Is.EqualTo(("paused", Step(paused))).And.Not.EqualTo(("paused", 0)));
 
         await _stack.PostAsync($"/api/experiments/{id}/resume");
-        var resumed = await WhenAsync(id, experiment => IsFinal(experiment) && experiment.GetProperty("attempts")[0].GetProperty("outcome").ValueKind == JsonValueKind.String);
+        var resumed = await WhenAsync(id, HasEnded);
 
         var attempts = resumed.GetProperty("attempts").EnumerateArray().Reverse().ToList();
         Assert.That(attempts.Select(attempt => attempt.GetProperty("outcome").GetString()), Is.EqualTo(new[] { "stopped", "completed" }));

@@ -9,7 +9,7 @@ internal static class ExperimentAnswers
 
     public static string Status(JsonElement experiment) => experiment.GetProperty("status").GetString()!;
 
-    public static bool IsFinal(JsonElement experiment) => Status(experiment) is "completed" or "failed";
+    public static bool IsFinal(JsonElement experiment) => Status(experiment) is "completed" or "failed" or "cancelled";
 
     public static int Step(JsonElement experiment) => experiment.GetProperty("step").GetInt32();
 
@@ -26,6 +26,6 @@ internal static class ExperimentAnswers
             attempt.GetProperty("toStep") is { ValueKind: JsonValueKind.Number } step ? step.GetInt32() : (int?)null)),
     ];
 
-    /// <summary>Whether no attempt runs any longer: the last one ends a moment after its results.</summary>
+    /// <summary>Whether it has its results, and the last attempt has ended too, which comes a moment after them.</summary>
     public static bool HasEnded(JsonElement experiment) => IsFinal(experiment) && Attempts(experiment).TrueForAll(attempt => attempt.To is not null);
 }

@@ -5,8 +5,8 @@ using static MlExperiments.EndToEnd.Tests.ExperimentAnswers;
 namespace MlExperiments.EndToEnd.Tests;
 
 /// <summary>
-/// However a training comes about, at once, in parts or again, its result is the same, bit for bit: with networks of the default size too, whose
-/// steps other kernels compute than a small one's.
+/// However a training comes about, at once, in parts or again, its result is the same, bit for bit: with networks of the default size too, which
+/// are computed by other kernels than small ones.
 /// </summary>
 [TestFixture]
 public sealed class SameResultTests
@@ -69,7 +69,7 @@ public sealed class SameResultTests
     [Test]
     public async Task Patience_PausedOnTheWay_RunsOutAtTheSameStep_AndThereForALongerExperimentToo()
     {
-        var network = new { learningRate = 0.003, layers = 1, patience = 3 };
+        var network = new { learningRate = 0.003, layers = 1, patience = 6 };
         var (undisturbedModel, model) = (await NewModelAsync(), await NewModelAsync());
         var undisturbed = await GenerateAsync(undisturbedModel, new { steps = new[] { 20_000 } }, network);
         var id = Id((await GenerateAsync(model, new { steps = new[] { 20_000 } }, network)).GetProperty("experiments")[0]);

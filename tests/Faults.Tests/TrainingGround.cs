@@ -16,7 +16,7 @@ internal sealed class TrainingGround : IAsyncDisposable
 
     private static readonly int[] Steps = [150, 300, 600];
 
-    /// <summary>Of a network of the default size, whose steps take ten times as long.</summary>
+    /// <summary>For the network of the default size, each of whose steps takes ten times as long.</summary>
     private static readonly int[] DefaultSteps = [50, 100, 150];
 
     private static readonly (string, string)[] Options =
@@ -123,7 +123,7 @@ internal sealed class TrainingGround : IAsyncDisposable
 
     public ValueTask DisposeAsync() => Stack.DisposeAsync();
 
-    /// <summary>One of its networks is of the default size: other kernels than those of the small ones compute its steps.</summary>
+    /// <summary>One of its networks is of the default size, which is computed by other kernels than the small ones.</summary>
     private static IEnumerable<(TrajectoryParameters Parameters, int[] Steps)> Grid() =>
         from learningRate in new[] { 0.001, 0.003, 0.01 }
         from layers in new[] { 1, 2, 3 }

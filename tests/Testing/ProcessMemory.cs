@@ -27,9 +27,7 @@ public static class ProcessMemory
     {
         try
         {
-            var children = Directory.EnumerateDirectories($"/proc/{process}/task")
-                .SelectMany(thread => File.ReadAllText($"{thread}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries));
-            return Read($"/proc/{process}/smaps_rollup", "Pss:") + children.Sum(child => ProportionalOfTree(int.Parse(child, CultureInfo.InvariantCulture)));
+            return Read($"/proc/{process}/smaps_rollup", "Pss:") + Processes.ChildrenOf(process).Sum(ProportionalOfTree);
         }
         catch (IOException)
         {

@@ -11,12 +11,11 @@ public static partial class Processes
     public const int Continue = 18;
     public const int Stop = 19;
 
+    /// <summary>Those that its threads have started; of threads that end meanwhile, none.</summary>
     public static List<int> ChildrenOf(int processId) =>
-        [
-            .. Directory.EnumerateDirectories($"/proc/{processId}/task")
-                .SelectMany(thread => File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
-                .Select(id => int.Parse(id, CultureInfo.InvariantCulture)),
-        ];
+    [
+        .. Directory.EnumerateDirectories($"/proc/{processId}/task").SelectMany(ChildrenOfThread).Select(id => int.Parse(id, CultureInfo.InvariantCulture)),
+    ];
 
     /// <summary>True also for one that has ended and that its parent has not looked at yet.</summary>
     public static bool HasEnded(int processId)
@@ -37,6 +36,18 @@ public static partial class Processes
     {
         if (SendSignal(processId, signal) != 0)
             throw new InvalidOperationException($"Signal {signal} could not be sent to process {processId} (errno {Marshal.GetLastPInvokeError()}).");
+    }
+
+    private static string[] ChildrenOfThread(string folder)
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(folder, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        }
+        catch (IOException)
+        {
+            return [];
+        }
     }
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]

@@ -143,15 +143,6 @@ public sealed class WorkerStack : IAsyncDisposable
     public static (string, string)[] ShellTrainer(string script, string shell = "/bin/sh") =>
         [("TrainerCommand", shell), ("TrainerArguments__0", "-c"), ("TrainerArguments__1", script)];
 
-    public static List<int> ChildrenOf(int processId) =>
-        [
-            .. Directory.EnumerateDirectories($"/proc/{processId}/task")
-                .SelectMany(thread => File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
-                .Select(int.Parse),
-        ];
-
-    public static bool HasEnded(int processId) => !Directory.Exists($"/proc/{processId}");
-
     public async ValueTask DisposeAsync()
     {
         foreach (var worker in _workers)

@@ -39,11 +39,11 @@ public sealed class SilentDatabaseTests
         Trajectory[] disturbed = [await AddAsync(Long), await AddAsync(Long)];
         foreach (var trajectory in disturbed)
             await CheckpointOfAsync(trajectory);
-        var trainers = WorkerStack.ChildrenOf(worker.Id);
+        var trainers = Processes.ChildrenOf(worker.Id);
 
         _proxy.Silence();
         var clock = Stopwatch.StartNew();
-        await Eventually.IsTrueAsync("the trainers to end", TimeSpan.FromSeconds(20), () => Task.FromResult(trainers.All(WorkerStack.HasEnded)));
+        await Eventually.IsTrueAsync("the trainers to end", TimeSpan.FromSeconds(20), () => Task.FromResult(trainers.All(Processes.HasEnded)));
         var ended = clock.Elapsed;
         _proxy.Resume();
 
@@ -67,7 +67,7 @@ public sealed class SilentDatabaseTests
     {
         var worker = _stack.StartWorker("anna", ("DrainWithin", "00:00:02"), ("Lease", "00:10:00"));
         await StepsOfAsync(await AddAsync(1_000_000));
-        var trainers = WorkerStack.ChildrenOf(worker.Id);
+        var trainers = Processes.ChildrenOf(worker.Id);
 
         _proxy.Silence();
         var exitCode = await worker.StopAsync(TimeSpan.FromSeconds(15));
@@ -76,7 +76,7 @@ public sealed class SilentDatabaseTests
         {
             Assert.That(exitCode, Is.EqualTo(1));
             Assert.That(worker.Output, Does.Contain("Not everything ended within 10 s"));
-            Assert.That(trainers, Is.Not.Empty.And.All.Matches<int>(WorkerStack.HasEnded));
+            Assert.That(trainers, Is.Not.Empty.And.All.Matches<int>(Processes.HasEnded));
         });
     }
 

@@ -54,7 +54,7 @@ public sealed class SlotPoolTests
     [Test]
     public async Task Engine_WhileATrainerIsAway_IsKnown_AndStartsNone()
     {
-        var before = WorkerStack.ChildrenOf(Environment.ProcessId);
+        var before = Processes.ChildrenOf(Environment.ProcessId);
         foreach (var _ in Enumerable.Range(0, 2))
         {
             var slot = await _slots.TakeAsync(CancellationToken.None);
@@ -64,7 +64,7 @@ public sealed class SlotPoolTests
         Assert.Multiple(() =>
         {
             Assert.That(_slots.Engine?.Engine, Is.EqualTo("none"));
-            Assert.That(WorkerStack.ChildrenOf(Environment.ProcessId).Except(before), Is.Empty);
+            Assert.That(Processes.ChildrenOf(Environment.ProcessId).Except(before), Is.Empty);
         });
     }
 }
