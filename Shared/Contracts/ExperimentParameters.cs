@@ -112,7 +112,7 @@ public record TrajectoryParameters
     /// <summary>
     /// What all convolutions but the first compute in, of every architecture: <c>float32</c>, or <c>bfloat16</c>, which has its range and 8 bits of precision
     /// (Kalamkar et al. 2019, arXiv:1905.12322): activations between convolutions and these convolutions' gradients are rounded to it. Weights, the optimizer,
-    /// batch norm and dense layers stay in float32 (mixed precision, Micikevicius et al. 2018, arXiv:1710.03740). It takes up to half the time off a step on
+    /// batch norm and dense layers stay in float32 (mixed precision, Micikevicius et al. 2018, arXiv:1710.03740). It takes a quarter to a third of the time off a step on
     /// CPUs with AVX-512 BF16 or AMX, is meant for GPUs that compute in it, too, and is slow elsewhere; on x86 CPUs with FMA a <c>cnn</c> with 3x3 kernels and a
     /// multiple of 16 filters is faster in float32, even with AVX-512 BF16. Results differ slightly from those of float32. A <c>cnn</c> of one layer has no such convolution.
     /// </summary>
