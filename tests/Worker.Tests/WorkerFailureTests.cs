@@ -50,10 +50,12 @@ public sealed class WorkerFailureTests : WorkerProcessFixture
     [Test]
     public async Task CheckpointsThatAreTornOrGone_ArePassedOver_WithTheSameResult()
     {
-        var undisturbed = await Stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [ManySteps]);
-        var trajectory = await Stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [ManySteps]);
+        // Enough to be still at it when it is killed.
+        const int steps = 3 * ManySteps;
+        var undisturbed = await Stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [steps]);
+        var trajectory = await Stack.Rows.AddTrajectoryAsync(WorkerStack.Small, [steps]);
         var first = Stack.StartWorker("first", FrequentCheckpoints);
-        var expected = await Stack.WhenFinalAsync(undisturbed.Id, ManySteps);
+        var expected = await Stack.WhenFinalAsync(undisturbed.Id, steps);
         var checkpoints = await Stack.WhenAsync(
             "two checkpoints",
             db => db.Checkpoints.AsNoTracking().Where(checkpoint => checkpoint.TrajectoryId == trajectory.Id).OrderByDescending(checkpoint => checkpoint.Step).ToListAsync(),
@@ -66,7 +68,7 @@ public sealed class WorkerFailureTests : WorkerProcessFixture
             torn.SetLength(torn.Length / 2);
 
         Stack.StartWorker("second");
-        var experiment = await Stack.WhenFinalAsync(trajectory.Id, ManySteps);
+        var experiment = await Stack.WhenFinalAsync(trajectory.Id, steps);
 
         var attempts = await Stack.AttemptsAsync(trajectory.Id);
         Assert.That(attempts.Select(attempt => attempt.Outcome), Is.EqualTo(LostThenCompleted), experiment.Error);
