@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.IO.Compression;
 using System.Text.Json;
 using MlExperiments.Testing;
+using static MlExperiments.EndToEnd.Tests.ExperimentAnswers;
 
 namespace MlExperiments.EndToEnd.Tests;
 
@@ -29,7 +30,7 @@ public sealed class MnistTests
 
     private static async Task<(double BestAccuracy, double TestAccuracy)> RunAsync(int[]? steps, TimeSpan within)
     {
-        var zip = MnistZip();
+        var zip = SampleData.PathOrSkip("mnist.zip");
         await using var stack = await Stack.StartAsync();
         var modelId = await stack.CreateModelAsync("MNIST");
 
@@ -137,20 +138,8 @@ public sealed class MnistTests
         });
     }
 
-    private static double Accuracy(JsonElement experiment) => experiment.GetProperty("accuracy").GetDouble();
-
     private static string Describe(JsonElement experiment) =>
         string.Join(", ", Parameters.Select(name => $"{name} {experiment.GetProperty("parameters").GetProperty(name)}"));
 
     private static void Report(string figure) => TestContext.Progress.WriteLine(figure);
-
-    private static string MnistZip()
-    {
-        var folder = Environment.GetEnvironmentVariable("MLEXPERIMENTS_DATA")
-            ?? Path.Combine(ServiceProcess.ProjectRoot, "..", "shared", "data");
-        var zip = Path.Combine(folder, "mnist.zip");
-        if (!File.Exists(zip))
-            Assert.Ignore($"The MNIST images are not here ({Path.GetFullPath(zip)}); MLEXPERIMENTS_DATA names their folder.");
-        return zip;
-    }
 }

@@ -11,21 +11,10 @@ public static class SampleData
     /// <summary>The path of a file of the collection; where it is absent, the test that asks is reported as skipped.</summary>
     public static string PathOrSkip(string fileName)
     {
-        var folder = Environment.GetEnvironmentVariable(FolderVariable) ?? Path.Combine(ProjectRoot(), "..", "shared", "data");
+        var folder = Environment.GetEnvironmentVariable(FolderVariable) ?? Path.Combine(ServiceProcess.ProjectRoot, "..", "shared", "data");
         var path = Path.GetFullPath(Path.Combine(folder, fileName));
         if (!File.Exists(path))
             Assert.Ignore($"{path} is absent; set {FolderVariable} to the folder that has {fileName}.");
         return path;
-    }
-
-    private static string ProjectRoot()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(Path.Combine(folder.FullName, "MlExperiments.sln")))
-                return folder.FullName;
-        }
-
-        throw new InvalidOperationException($"{AppContext.BaseDirectory} is not below the project's root.");
     }
 }
