@@ -18,34 +18,6 @@ internal static class Engine
     /// </summary>
     public static string Kernels { get; } = FusedBlocks.IsSupported ? "3, fused blocks" : "3";
 
-#if TORCH_SYSTEM
-    public const string Name = "libtorch";
-
-    public static string Version { get; } = torch.__version__;
-
-    /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
-    public static string Device => Cpu;
-
-    /// <summary>Says where to train, before there is any tensor: <c>auto</c> (here the CPU), <c>cpu</c> or <c>cuda</c>.</summary>
-    /// <exception cref="InvalidDataException">There is no such device for this engine.</exception>
-    public static void UseDevice(string device)
-    {
-        if (device == Cuda)
-            throw new InvalidDataException("The device is cuda, but this build trains with the system's libtorch, on the CPU: build it with -p:TorchEngine=TorchSharp -p:TorchDevice=cuda.");
-    }
-
-    /// <summary>Puts a tensor of the CPU's memory where training happens.</summary>
-    public static Tensor ToDevice(Tensor tensor) => tensor;
-
-    /// <summary>The way back, for reading.</summary>
-    public static Tensor ToHost(Tensor tensor) => tensor;
-
-    /// <summary>Seeds the generator that tensors where training happens are drawn from, and the CPU's.</summary>
-    public static void Seed(long seed)
-    {
-        using var generator = torch.manual_seed(seed);
-    }
-#else
     public const string Name = "TorchSharp";
 
     private static bool? _onGpu;
@@ -80,7 +52,6 @@ internal static class Engine
         // TorchSharp's manual_seed is the CPU's alone, unlike PyTorch's.
         if (OnGpu) torch.cuda.manual_seed(seed);
     }
-#endif
 
     /// <summary>Whether the same steps give the same bits: on a GPU the gradients are summed in no fixed order.</summary>
     public static bool IsDeterministic => Device == "cpu";

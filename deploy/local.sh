@@ -165,7 +165,6 @@ main() {
 
   need_packages
   need_dotnet "$ROOT"
-  need_engines "$ROOT" "$DATA/logs/engines.log"
   if [[ -n $BUILD ]]; then
     if [[ $PAGE == true ]] && ! need_node; then
       PAGE=false

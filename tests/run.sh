@@ -258,9 +258,6 @@ finish() {
   if ((status != 0 || PASSED + SKIPPED == 0)) && ((FAILED == 0)); then
     FAILED=1
   fi
-  if [[ -n ${TORCH_ENGINE:-} ]]; then
-    say "Engines: $TORCH_ENGINE, $JOB_ENGINE"
-  fi
   say "$PASSED passed, $FAILED failed, $SKIPPED skipped"
   exit $((FAILED > 0 && status == 0 ? 1 : status))
 }
@@ -277,7 +274,6 @@ main() {
 
   need_test_packages
   need_dotnet "$ROOT"
-  need_engines "$ROOT" "$WORK/engines.log"
   check_scripts
   if needs_postman_tools; then
     install_node_tools postman

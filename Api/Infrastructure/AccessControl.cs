@@ -12,7 +12,7 @@ namespace MlExperiments.Api.Infrastructure;
 /// </summary>
 internal static class AccessControl
 {
-    private static readonly string[] Guarded = ["/api", "/swagger", JobDashboard.GuardedPath, "/health/ready"];
+    private static readonly string[] Guarded = ["/api", "/swagger", JobDashboard.Path, "/health/ready"];
 
     public static void UseAccessControl(this WebApplication app)
     {

@@ -14,7 +14,7 @@ internal static class ClientPage
     private const string NoncePlaceholder = "__nonce__";
 
     private static readonly object NonceKey = new();
-    private static readonly string[] Others = ["/api", "/swagger", "/health", JobDashboard.GuardedPath, Assets];
+    private static readonly string[] Others = ["/api", "/swagger", "/health", JobDashboard.Path, Assets];
     private static readonly (string Coding, string Ending)[] Packings = [("br", ".br"), ("gzip", ".gz")];
     private static readonly FileExtensionContentTypeProvider MediaTypes = new();
 

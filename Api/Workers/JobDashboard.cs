@@ -1,6 +1,4 @@
-#if JOBS_HANGFIRE
 using Hangfire;
-#endif
 
 namespace MlExperiments.Api.Workers;
 
@@ -8,18 +6,11 @@ namespace MlExperiments.Api.Workers;
 internal static class JobDashboard
 {
     /// <summary>Guarded like the API itself.</summary>
-    public const string GuardedPath = "/hangfire";
+    public const string Path = "/hangfire";
 
-    /// <summary>Null where the engine has no page.</summary>
-#if JOBS_HANGFIRE
-    public const string? Path = GuardedPath;
-#else
-    public const string? Path = null;
-#endif
 
     public static void MapJobDashboard(this IEndpointRouteBuilder routes)
     {
-#if JOBS_HANGFIRE
         routes.MapHangfireDashboard(Path, new DashboardOptions
         {
             DashboardTitle = "ML Experiments: tickets",
@@ -30,6 +21,5 @@ internal static class JobDashboard
             IsReadOnlyFunc = _ => true,
             DisplayStorageConnectionString = false,
         });
-#endif
     }
 }

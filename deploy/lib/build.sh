@@ -2,8 +2,8 @@
 # Builds the programs into DIR/app/Api, DIR/app/Worker and DIR/app/Training. What the compiler leaves is in DIR/build,
 # not in the checkout (but for the page's): two data folders, and a build in an editor, don't get in each other's way.
 
-BUILT_FROM=(Api Shared Training Worker deploy/engines deploy/programs.slnf Directory.Build.props Directory.Build.targets Directory.Engines.props
-  Directory.Packages.props BannedSymbols.txt global.json MlExperiments.sln)
+BUILT_FROM=(Api Shared Training Worker deploy/programs.slnf Directory.Build.props Directory.Packages.props BannedSymbols.txt global.json
+  MlExperiments.sln)
 
 # A line that changes with any source: names, sizes and times. Deleted files and older ones put back count too.
 source_fingerprint() {
@@ -12,10 +12,9 @@ source_fingerprint() {
     cd "$root" || exit
     pwd
     dotnet --version
-    echo "page: $page; engines: ${TorchEngine:-} ${TorchSharpVersion:-} ${TorchDevice:-} ${JobEngine:-}"
-    # One of the names (the engines' choice) need not exist.
-    { find "${BUILT_FROM[@]}" -type d \( -name bin -o -name obj -o -name node_modules -o -name wwwroot \) -prune \
-      -o -type f -printf '%p %s %T@\n' 2>/dev/null || true; } | LC_ALL=C sort
+    echo "page: $page; device: ${TorchDevice:-cpu}"
+    find "${BUILT_FROM[@]}" -type d \( -name bin -o -name obj -o -name node_modules -o -name wwwroot \) -prune \
+      -o -type f -printf '%p %s %T@\n' | LC_ALL=C sort
   ) | sha256sum
 }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the machine must have: Debian packages (installed when missing), the .NET SDK (only checked), and engines (chosen).
+# What the machine must have: Debian packages (installed when missing), and the .NET SDK (only checked).
 
 # One requirement per word; a|b|c are names of the same thing in different releases, the first one that exists wins.
 PACKAGES=(
@@ -9,9 +9,6 @@ PACKAGES=(
   'libmimalloc2.0|libmimalloc3'
   'postgresql-15|postgresql-16|postgresql-17|postgresql-18'
 )
-
-# What the tensor engine takes that is made of the distribution's libtorch.
-SYSTEM_TORCH_PACKAGES=(g++ libtorch-dev libopenblas0-pthread)
 
 installed() {
   [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
@@ -96,7 +93,7 @@ install_packages() {
   rm -f "$log"
 }
 
-# Installs those of the packages that are missing: without arguments, those that the machine needs whatever the engines.
+# Installs those of the packages that are missing: without arguments, those that every machine needs.
 need_packages() {
   local missing=() package
   if (($# == 0)); then
@@ -169,27 +166,4 @@ ldconfig_lists() {
   local list
   list=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null) || return 1
   [[ $list == *"$1"* ]]
-}
-
-# need_engines ROOT LOG: has the engines chosen, unless they are, sets TORCH_ENGINE and JOB_ENGINE to their names, and
-# installs what they need.
-need_engines() {
-  local root=$1 log=$2 file=$1/Directory.Engines.props
-  if [[ ! -f $file ]] && [[ -z ${TorchEngine:-} || -z ${JobEngine:-} ]]; then
-    say "Looking which engines this machine can restore (once) ..."
-    run_quietly "$log" dotnet msbuild "$root/deploy/engines/Probe.csproj" -target:ChooseEngines -nologo \
-      || fail "The engines can't be chosen (see above)."
-  fi
-  # Variables of the environment are properties of the build, too.
-  TORCH_ENGINE=${TorchEngine:-$(chosen_engine TorchEngine "$file")}
-  JOB_ENGINE=${JobEngine:-$(chosen_engine JobEngine "$file")}
-  # The build's defaults, where nothing could be found out.
-  TORCH_ENGINE=${TORCH_ENGINE:-System} JOB_ENGINE=${JOB_ENGINE:-Quartz}
-  if [[ $TORCH_ENGINE == System ]]; then
-    need_packages "${SYSTEM_TORCH_PACKAGES[@]}"
-  fi
-}
-
-chosen_engine() {
-  sed -n "s|.*<$1 [^>]*>\(.*\)</$1>.*|\1|p" "$2" 2>/dev/null || true
 }
