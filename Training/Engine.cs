@@ -16,7 +16,7 @@ internal static class Engine
     /// The version of our own kernels. It increases whenever the same steps on the same engine round differently; a training that began with another version
     /// is not reproducible.
     /// </summary>
-    public static string Kernels { get; } = FusedBlocks.IsSupported ? "3, fused blocks" : "3";
+    public static string Kernels { get; } = FusedBlocks.IsSupported ? "4, fused blocks" : "4";
 
     public const string Name = "TorchSharp";
 

@@ -13,10 +13,11 @@ internal sealed class TrainerProcess : IDisposable
     private readonly Process _process;
     private readonly Task<string> _errors;
 
-    private TrainerProcess(string program, string[] arguments)
+    private TrainerProcess(string program, string[] arguments, params (string Name, string Value)[] environment)
     {
-        _process = Process.Start(
-            new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var start = new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in environment) start.Environment[name] = value;
+        _process = Process.Start(start)!;
         _errors = _process.StandardError.ReadToEndAsync();
     }
 
@@ -25,9 +26,9 @@ internal sealed class TrainerProcess : IDisposable
     public string Id => _process.Id.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>A trainer that has said it is ready.</summary>
-    public static async Task<TrainerProcess> ServeAsync()
+    public static async Task<TrainerProcess> ServeAsync(params (string Name, string Value)[] environment)
     {
-        var trainer = new TrainerProcess(BuiltIn, ["serve"]);
+        var trainer = new TrainerProcess(BuiltIn, ["serve"], environment);
         Assert.That(await trainer.NextAsync(), Is.TypeOf<ReadyEvent>());
         return trainer;
     }
