@@ -362,7 +362,7 @@ public sealed class GenerateTests : ApiFixture
     private static IEnumerable<int> Replicates(JsonElement study) => study.GetProperty("experiments").EnumerateArray()
         .Select(experiment => experiment.GetProperty("parameters").TryGetProperty("replicate", out var replicate) ? replicate.GetInt32() : 0);
 
-    private Task<int> TicketsAsync() => Services.GetRequiredService<IJobQueue>().CountWaitingAsync(CancellationToken.None);
+    private Task<int> TicketsAsync() => Services.GetRequiredService<TicketQueue>().CountWaitingAsync(CancellationToken.None);
 
     private Task<long> WaitingAsync(Guid model) =>
         Database.ScalarAsync<long>("SELECT count(*) FROM trajectories WHERE model_id = $1 AND status = 'waiting'", model);
