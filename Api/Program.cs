@@ -32,7 +32,7 @@ try
     builder.WebHost.UseKestrelHttpsConfiguration();
     builder.Services
         .AddSingleton(TimeProvider.System)
-        .AddJobQueue()
+        .AddTicketQueue()
         .AddBlobStore(builder.Configuration)
         .AddPredictions()
         .AddLive()
@@ -88,7 +88,7 @@ try
 
     await app.StartAsync();
     isStarting = false;
-    app.Logger.LogInformation("Job engine: {JobEngine}", app.Services.GetRequiredService<IJobQueue>().Engine);
+    app.Logger.LogInformation("Job engine: {JobEngine}", TicketQueue.Engine);
     await app.WaitForShutdownAsync();
     return 0;
 }

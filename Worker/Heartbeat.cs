@@ -11,7 +11,6 @@ namespace MlExperiments.Worker;
 /// <summary>Keeps this worker's row: people and readiness checks see by it that the worker lives, and what it runs on.</summary>
 public sealed partial class Heartbeat(
     IDbContextFactory<ExperimentsDbContext> databases,
-    IJobQueue queue,
     WorkerIdentity identity,
     SlotPool slots,
     IOptions<WorkerOptions> options,
@@ -63,7 +62,7 @@ public sealed partial class Heartbeat(
             $"""
             INSERT INTO workers (id, name, host, process_id, version, trainers, slots, busy_slots, memory_bytes, job_engine, torch_engine, started_at, last_seen_at)
             VALUES ({identity.Id}, {identity.Name}, {Environment.MachineName}, {Environment.ProcessId}, {identity.Version}, {identity.Trainers},
-                    {identity.Slots}, {slots.Busy}, {Environment.WorkingSet + slots.MemoryBytes}, {queue.Engine}, {engine}, now(), now())
+                    {identity.Slots}, {slots.Busy}, {Environment.WorkingSet + slots.MemoryBytes}, {TicketQueue.Engine}, {engine}, now(), now())
             ON CONFLICT (id) DO UPDATE SET busy_slots = excluded.busy_slots, memory_bytes = excluded.memory_bytes, torch_engine = excluded.torch_engine, last_seen_at = now()
             """,
             cancellationToken);

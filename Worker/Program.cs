@@ -46,7 +46,7 @@ try
     services.AddHostedService<PredictionAnswerer>();
     services.AddOptions<HousekeepingOptions>().BindConfiguration(HousekeepingOptions.Section).ValidateDataAnnotations().ValidateOnStart();
     services.AddHostedService<Housekeeper>();
-    services.AddJobQueue<TicketHandler>(WorkerIdentity.SlotsOf(builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new()));
+    services.AddTicketQueue<TicketHandler>(WorkerIdentity.SlotsOf(builder.Configuration.GetSection(WorkerOptions.Section).Get<WorkerOptions>() ?? new()));
     services.AddSingleton<StopDeadline>();
     // The host only stops waiting for what hangs, and then hangs itself: the deadline ends it all.
     services.Configure<HostOptions>(options => options.ShutdownTimeout = Timeout.InfiniteTimeSpan);
@@ -56,12 +56,12 @@ try
     await StartUp.WaitForDatabaseAsync(host.Services.GetRequiredService<NpgsqlDataSource>(), logger);
     await using (var db = await host.Services.GetRequiredService<IDbContextFactory<ExperimentsDbContext>>().CreateDbContextAsync())
         await Database.CheckVersionAsync(db, CancellationToken.None);
-    await host.Services.GetRequiredService<IJobQueue>().CheckVersionAsync(CancellationToken.None);
+    await host.Services.GetRequiredService<TicketQueue>().CheckVersionAsync(CancellationToken.None);
     host.Services.GetRequiredService<IBlobStore>();
 
     var identity = host.Services.GetRequiredService<WorkerIdentity>();
     logger.LogInformation(
-        "Worker {Name} with {Slots} slots; job engine: {JobEngine}", identity.Name, identity.Slots, host.Services.GetRequiredService<IJobQueue>().Engine);
+        "Worker {Name} with {Slots} slots; job engine: {JobEngine}", identity.Name, identity.Slots, TicketQueue.Engine);
     // Npgsql blocks a thread for every call that is cancelled or timed out while the server is silent; the watchdogs don't wait for a free one.
     ThreadPool.GetMinThreads(out _, out var completionThreads);
     ThreadPool.SetMinThreads(Environment.ProcessorCount + 16 + (4 * identity.Slots), completionThreads);

@@ -100,6 +100,10 @@ need_test_packages() {
     # Another PyTorch to compare the networks with, and ONNX's own checker.
     packages+=(python3-torch python3-torchvision python3-onnx)
   fi
+  if [[ " ${PROJECTS[*]} " == *' Faults.Tests '* ]]; then
+    # Clocks that are wrong, and a library that fails flushes.
+    packages+=(faketime g++)
+  fi
   # packages.sh has those that every machine needs.
   # shellcheck disable=SC2153
   need_packages "${PACKAGES[@]}" "${packages[@]}"
@@ -288,6 +292,7 @@ main() {
   start_database
   mkdir "$WORK/tmp" "$WORK/results"
   export TMPDIR=$WORK/tmp MLEXPERIMENTS_TESTS=$WORK
+  ulimit -S -d $((8 * 1024 * 1024)) # KiB of a process: a test that takes memory without end fails, and the machine keeps its own
   run_projects
 }
 

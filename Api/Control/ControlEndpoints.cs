@@ -29,7 +29,7 @@ internal static class ControlEndpoints
         {
             var name = char.ToUpperInvariant(action.Verb[0]) + action.Verb[1..];
             var (one, many) = Summaries[action];
-            experiments.MapPost($"/{{id:guid}}/{action.Verb}", (Guid id, ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken) =>
+            experiments.MapPost($"/{{id:guid}}/{action.Verb}", (Guid id, ExperimentsDbContext db, TicketQueue queue, CancellationToken cancellationToken) =>
                     ControlExperiment(action, id, db, queue, cancellationToken))
                 .WithName($"{name}Experiment")
                 .WithSummary(one)
@@ -37,7 +37,7 @@ internal static class ControlEndpoints
                 .WithExamples(response: ExperimentsEndpoints.QueuedExample)
                 .WithExample(409, """{"title": "Conflict", "status": 409, "detail": "The experiment is completed, so it can't be paused any more."}""")
                 .Fails(404, 409);
-            experiments.MapPost($"/{action.Verb}", (SelectExperimentsRequest request, ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken) =>
+            experiments.MapPost($"/{action.Verb}", (SelectExperimentsRequest request, ExperimentsDbContext db, TicketQueue queue, CancellationToken cancellationToken) =>
                     ControlSelection(action, request, db, queue, cancellationToken))
                 .WithName($"{name}Experiments")
                 .WithSummary($"{many}: those with these ids, or of a model or study")
@@ -45,7 +45,7 @@ internal static class ControlEndpoints
                 .WithExamples(Selection, Result)
                 .WithMetadata(new LeavesBehind("Some of the experiments may be changed already; asking again is safe."))
                 .Fails(400, 413, 415);
-            studies.MapPost($"/{{id:guid}}/{action.Verb}", (Guid id, ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken) =>
+            studies.MapPost($"/{{id:guid}}/{action.Verb}", (Guid id, ExperimentsDbContext db, TicketQueue queue, CancellationToken cancellationToken) =>
                     ControlStudy(action, id, db, queue, cancellationToken))
                 .WithName($"{name}Study")
                 .WithSummary($"{many}: all of a study")
@@ -67,7 +67,7 @@ internal static class ControlEndpoints
     }
 
     private static async Task<Results<Ok<ExperimentResponse>, ProblemHttpResult>> ControlExperiment(
-        ControlAction action, Guid id, ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken)
+        ControlAction action, Guid id, ExperimentsDbContext db, TicketQueue queue, CancellationToken cancellationToken)
     {
         var one = db.Experiments.Where(experiment => experiment.Id == id);
         var changed = await new ExperimentControl(db, queue).ApplyAsync(action, one, cancellationToken);
@@ -79,7 +79,7 @@ internal static class ControlEndpoints
     }
 
     private static async Task<Results<Ok<ControlResponse>, ValidationProblem>> ControlSelection(
-        ControlAction action, SelectExperimentsRequest request, ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken)
+        ControlAction action, SelectExperimentsRequest request, ExperimentsDbContext db, TicketQueue queue, CancellationToken cancellationToken)
     {
         if (request.Ids is null == request.Where is null)
             return Problems.Invalid("ids", "Select the experiments by ids or by where: one of the two.");
@@ -105,7 +105,7 @@ internal static class ControlEndpoints
     }
 
     private static async Task<Results<Ok<ControlResponse>, ProblemHttpResult>> ControlStudy(
-        ControlAction action, Guid id, ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken)
+        ControlAction action, Guid id, ExperimentsDbContext db, TicketQueue queue, CancellationToken cancellationToken)
     {
         if (!await db.Studies.AnyAsync(study => study.Id == id, cancellationToken))
             return Problems.NotFound("study", id);
@@ -113,7 +113,7 @@ internal static class ControlEndpoints
     }
 
     private static async Task<ControlResponse> ApplyAsync(
-        ControlAction action, IQueryable<Experiment> selection, IReadOnlyList<Guid> ids, ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken)
+        ControlAction action, IQueryable<Experiment> selection, IReadOnlyList<Guid> ids, ExperimentsDbContext db, TicketQueue queue, CancellationToken cancellationToken)
     {
         // Before: a selection by status holds none of those that were changed.
         var unchanged = await StatusCounts.ReadAsync(selection.Where(experiment => !action.From.Contains(experiment.Status)), cancellationToken);
@@ -128,7 +128,7 @@ internal static class ControlEndpoints
         Guid id,
         UpdateExperimentRequest request,
         ExperimentsDbContext db,
-        IJobQueue queue,
+        TicketQueue queue,
         Npgsql.NpgsqlDataSource database,
         TimeProvider clock,
         CancellationToken cancellationToken)

@@ -24,7 +24,7 @@ internal abstract record UpdateRefusal
 }
 
 /// <summary>Changes one experiment, with its trajectory locked: a worker that trains it comes before or after, never in between.</summary>
-internal sealed class ExperimentUpdates(ExperimentsDbContext db, IJobQueue queue)
+internal sealed class ExperimentUpdates(ExperimentsDbContext db, TicketQueue queue)
 {
     /// <returns>Null when it is done: what has to wait for a step boundary is noted.</returns>
     public Task<UpdateRefusal?> ApplyAsync(Guid id, ExperimentUpdate update, CancellationToken cancellationToken) =>

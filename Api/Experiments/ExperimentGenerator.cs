@@ -29,7 +29,7 @@ internal sealed record Generated(Guid? StudyId, IReadOnlyList<Guid> Created, IRe
 /// Makes experiments and puts them up for training, all in one transaction. The model's row is locked first, so that requests on
 /// one model come one after another; the unique fingerprints decide over what that does not cover.
 /// </summary>
-internal sealed class ExperimentGenerator(ExperimentsDbContext db, IJobQueue queue, TimeProvider time)
+internal sealed class ExperimentGenerator(ExperimentsDbContext db, TicketQueue queue, TimeProvider time)
 {
     /// <returns>Null where the model was deleted meanwhile.</returns>
     public Task<Generated?> GenerateAsync(GenerationPlan plan, CancellationToken cancellationToken) =>

@@ -1,8 +1,6 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using CsvHelper;
-using CsvHelper.Configuration;
 using Microsoft.EntityFrameworkCore;
 using MlExperiments.Shared.Contracts;
 using MlExperiments.Shared.Data;
@@ -20,7 +18,7 @@ internal static class ExperimentsCsv
 
     private const int PageSize = 500;
 
-    private static readonly CsvConfiguration Format = new(CultureInfo.InvariantCulture) { NewLine = "\r\n", InjectionOptions = InjectionOptions.Escape };
+    private static readonly CsvWriterOptions Format = new() { Injection = CsvInjection.Escape, TrueValue = "true", FalseValue = "false" };
 
     private static readonly string[] Parameters = [.. ParameterDefinition.All.Keys.Where(name => name != ParameterDefinition.Epochs)];
 
@@ -38,8 +36,8 @@ internal static class ExperimentsCsv
         ("testAccuracy", experiment => experiment.TestAccuracy),
         ("loss", experiment => experiment.Loss),
         ("meanSquaredError", experiment => experiment.MeanSquaredError),
-        ("diverged", experiment => experiment.Diverged ? "true" : "false"),
-        ("stoppedEarly", experiment => experiment.StoppedEarly ? "true" : "false"),
+        ("diverged", experiment => experiment.Diverged),
+        ("stoppedEarly", experiment => experiment.StoppedEarly),
         ("durationSeconds", experiment => experiment.DurationSeconds),
         ("savedSeconds", experiment => experiment.SavedSeconds),
         ("imagesPerSecond", experiment => experiment.ImagesPerSecond),
@@ -57,27 +55,23 @@ internal static class ExperimentsCsv
     public static async Task WriteAsync(
         ExperimentsDbContext db, IQueryable<Experiment> experiments, ExperimentOrder order, Stream to, CancellationToken cancellationToken)
     {
-        await using var text = new StreamWriter(to, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true);
-        await using var csv = new CsvWriter(text, Format);
-        foreach (var name in Header)
-            csv.WriteField(name);
+        await using var csv = CsvWriter.Create(to, Format, leaveOpen: true);
+        csv.WriteHeader([.. Header]);
         ExperimentPosition? after = null;
         while (true)
         {
             var page = await order.Apply(experiments, after).Take(PageSize).ToResponsesAsync(db, cancellationToken);
             foreach (var experiment in page)
             {
-                await csv.NextRecordAsync();
                 Write(csv, experiment);
+                await csv.EndRecordAsync(cancellationToken);
             }
 
-            await csv.FlushAsync();
+            await csv.FlushAsync(cancellationToken);
             if (page.Count < PageSize)
-                break;
+                return;
             after = order.PositionOf(page[^1]);
         }
-
-        await csv.NextRecordAsync();
     }
 
     private static void Write(CsvWriter csv, ExperimentResponse experiment)

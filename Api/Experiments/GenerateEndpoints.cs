@@ -63,7 +63,7 @@ internal static class GenerateEndpoints
         GenerationPreview.RunAsync(db, time, id, request ?? new GenerateRequest(), cancellationToken);
 
     private static async Task<Results<Ok<TrainResponse>, ProblemHttpResult>> TrainDrafts(
-        Guid id, ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken)
+        Guid id, ExperimentsDbContext db, TicketQueue queue, CancellationToken cancellationToken)
     {
         if (await db.Models.AsNoTracking().SingleOrDefaultAsync(candidate => candidate.Id == id, cancellationToken) is not { } model)
             return Problems.NotFound("model", id);

@@ -13,7 +13,7 @@ using Npgsql;
 namespace MlExperiments.Api.Experiments;
 
 /// <summary>What a request to generate works with.</summary>
-internal sealed record GenerationServices(ExperimentsDbContext Db, NpgsqlDataSource Database, IBlobStore Blobs, IJobQueue Queue, TimeProvider Time);
+internal sealed record GenerationServices(ExperimentsDbContext Db, NpgsqlDataSource Database, IBlobStore Blobs, TicketQueue Queue, TimeProvider Time);
 
 /// <param name="Sampled">The space, with a seed for each replicate.</param>
 /// <param name="Space">As it was asked for.</param>

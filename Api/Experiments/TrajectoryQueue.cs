@@ -16,7 +16,7 @@ internal static class TrajectoryQueue
     private const int Batch = 500;
 
     /// <summary>Queues every draft of a model, in several transactions; returns how many there were.</summary>
-    public static async Task<int> QueueDraftsAsync(ExperimentsDbContext db, IJobQueue queue, Guid modelId, CancellationToken cancellationToken)
+    public static async Task<int> QueueDraftsAsync(ExperimentsDbContext db, TicketQueue queue, Guid modelId, CancellationToken cancellationToken)
     {
         // In the order in which they were made: each waits since it was queued.
         var drafts = await db.Experiments.Where(experiment => experiment.ModelId == modelId && experiment.Status == ExperimentStatus.Draft)
@@ -28,7 +28,7 @@ internal static class TrajectoryQueue
         return queued;
     }
 
-    private static async Task<int> QueueBatchAsync(ExperimentsDbContext db, IJobQueue queue, Guid[] trajectories, CancellationToken cancellationToken)
+    private static async Task<int> QueueBatchAsync(ExperimentsDbContext db, TicketQueue queue, Guid[] trajectories, CancellationToken cancellationToken)
     {
         // Ordered, as whoever locks several does it, so that no two wait for each other.
         await db.Database.ExecuteSqlAsync($"SELECT FROM trajectories WHERE id = ANY ({trajectories}) ORDER BY fingerprint FOR UPDATE", cancellationToken);

@@ -52,7 +52,7 @@ internal static partial class Health
     private static Ok<HealthReport> GetLive() => TypedResults.Ok(new HealthReport("live", []));
 
     private static async Task<JsonHttpResult<HealthReport>> GetReady(
-        IDbContextFactory<ExperimentsDbContext> contexts, NpgsqlDataSource database, IJobQueue queue, IBlobStore blobs, CancellationToken cancellationToken)
+        IDbContextFactory<ExperimentsDbContext> contexts, NpgsqlDataSource database, TicketQueue queue, IBlobStore blobs, CancellationToken cancellationToken)
     {
         var checks = await Task.WhenAll(
             CheckAsync("database", token => CheckDatabaseAsync(contexts, queue, database, token), cancellationToken),
@@ -85,7 +85,7 @@ internal static partial class Health
     }
 
     private static async Task<(bool, string)> CheckDatabaseAsync(
-        IDbContextFactory<ExperimentsDbContext> contexts, IJobQueue queue, NpgsqlDataSource database, CancellationToken cancellationToken)
+        IDbContextFactory<ExperimentsDbContext> contexts, TicketQueue queue, NpgsqlDataSource database, CancellationToken cancellationToken)
     {
         // Without the execution strategy's retries: the question is how it is now.
         await using (await database.OpenConnectionAsync(cancellationToken))

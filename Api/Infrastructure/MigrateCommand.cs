@@ -1,9 +1,10 @@
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
+using Npgsql;
 
 namespace MlExperiments.Api.Infrastructure;
 
-/// <summary><c>Api migrate</c>: brings the database to this build's schema, and the job engine's tables with it. Run it again at will.</summary>
+/// <summary><c>Api migrate</c>: brings the database to this build's schema, with Hangfire's tables. It can be run again at any time.</summary>
 internal static class MigrateCommand
 {
     /// <param name="settings">Configuration as <c>--Section:Key=value</c>.</param>
@@ -13,15 +14,13 @@ internal static class MigrateCommand
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = settings, ContentRootPath = AppContext.BaseDirectory });
         if (builder.Services.TryAddDatabase(builder.Configuration) is { } wrong)
             return StartUp.Refuse(wrong);
-        builder.Services.AddJobQueue(createTables: true);
         using var host = builder.Build();
         await using var scope = host.Services.CreateAsyncScope();
         try
         {
             await Database.MigrateAsync(scope.ServiceProvider.GetRequiredService<ExperimentsDbContext>(), CancellationToken.None);
-            var queue = scope.ServiceProvider.GetRequiredService<IJobQueue>();
-            await queue.MigrateAsync(CancellationToken.None);
-            Console.WriteLine($"The database is ready (jobs: {queue.Engine}).");
+            await TicketQueue.MigrateAsync(scope.ServiceProvider.GetRequiredService<NpgsqlDataSource>(), CancellationToken.None);
+            Console.WriteLine($"The database is ready (jobs: {TicketQueue.Engine}).");
             return 0;
         }
         catch (Exception exception) when (DatabaseErrors.IsUnavailable(exception))

@@ -51,7 +51,7 @@ internal static partial class StartUp
             if (await FindBlobProblemAsync(services) is { } problem)
                 return problem;
             await Database.CheckVersionAsync(scope.ServiceProvider.GetRequiredService<ExperimentsDbContext>(), CancellationToken.None);
-            await scope.ServiceProvider.GetRequiredService<IJobQueue>().CheckVersionAsync(CancellationToken.None);
+            await scope.ServiceProvider.GetRequiredService<TicketQueue>().CheckVersionAsync(CancellationToken.None);
             return null;
         }
         catch (Exception exception) when (exception is SchemaVersionException or ImageLibraryMissingException)

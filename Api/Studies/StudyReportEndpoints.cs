@@ -8,7 +8,6 @@ using Microsoft.Net.Http.Headers;
 using MlExperiments.Api.Experiments;
 using MlExperiments.Api.Infrastructure;
 using MlExperiments.Shared.Data;
-using MlExperiments.Shared.Queue;
 
 namespace MlExperiments.Api.Studies;
 
@@ -60,7 +59,6 @@ internal static class StudyReportEndpoints
     private static async Task<Results<ContentHttpResult, JsonHttpResult<StudyReport>, PushStreamHttpResult, ProblemHttpResult>> GetStudyReport(
         Guid id,
         ExperimentsDbContext db,
-        IJobQueue queue,
         IOptions<SecurityOptions> security,
         TimeProvider time,
         HttpContext context,
@@ -79,7 +77,7 @@ internal static class StudyReportEndpoints
         }
 
         var service = ReportCommandLines.Service(context.Request.Scheme, context.Request.Host.Value);
-        if (await new StudyReportReader(db, queue, security, time).ReadAsync(id, service, cancellationToken) is not var (report, rows))
+        if (await new StudyReportReader(db, security, time).ReadAsync(id, service, cancellationToken) is not var (report, rows))
             return Problems.NotFound("study", id);
         Describe(context, report.Name, format, download);
         if (format == "json")

@@ -42,7 +42,7 @@ internal sealed record ReportRow(
 }
 
 /// <summary>Reads a report: a handful of queries, whatever the number of experiments.</summary>
-internal sealed class StudyReportReader(ExperimentsDbContext db, IJobQueue queue, IOptions<SecurityOptions> security, TimeProvider time)
+internal sealed class StudyReportReader(ExperimentsDbContext db, IOptions<SecurityOptions> security, TimeProvider time)
 {
     public const int MaxExperiments = 1000;
 
@@ -99,7 +99,7 @@ internal sealed class StudyReportReader(ExperimentsDbContext db, IJobQueue queue
             workers,
             new(
                 typeof(StudyReportReader).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0],
-                queue.Engine,
+                TicketQueue.Engine,
                 [.. workers.Select(worker => worker.TorchEngine).OfType<string>().Distinct().Order(StringComparer.Ordinal)]),
             new(
                 ReportCommandLines.Generate(service, found.model.Id, found.study.Name, found.study.Definition, !string.IsNullOrEmpty(security.Value.ApiKey)),

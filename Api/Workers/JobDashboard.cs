@@ -2,12 +2,11 @@ using Hangfire;
 
 namespace MlExperiments.Api.Workers;
 
-/// <summary>The job engine's own page, where it has one: a look at the tickets, for whoever may call the API.</summary>
+/// <summary>Hangfire's dashboard, read-only: the tickets, for whoever may call the API.</summary>
 internal static class JobDashboard
 {
     /// <summary>Guarded like the API itself.</summary>
     public const string Path = "/hangfire";
-
 
     public static void MapJobDashboard(this IEndpointRouteBuilder routes)
     {

@@ -29,12 +29,12 @@ public sealed record WorkerResponse(
 /// <summary>What runs here.</summary>
 /// <param name="Version">Of this service.</param>
 /// <param name="JobEngine">What wakes workers, with its version.</param>
-/// <param name="JobDashboard">Where the job engine's own page is; null where it has none.</param>
+/// <param name="JobDashboard">The path of Hangfire's dashboard.</param>
 /// <param name="TorchEngines">What trains, as the workers that are alive report it.</param>
 /// <param name="Database">The server, with its version.</param>
 /// <param name="Schema">The last migration that was applied.</param>
 public sealed record AboutResponse(
-    string Name, string Version, string JobEngine, string? JobDashboard, IReadOnlyList<string> TorchEngines, string Database, string Schema, Limits Limits);
+    string Name, string Version, string JobEngine, string JobDashboard, IReadOnlyList<string> TorchEngines, string Database, string Schema, Limits Limits);
 
 /// <param name="ExperimentsPerRequest">The most that one request generates.</param>
 /// <param name="PageSize">The most items of one page.</param>

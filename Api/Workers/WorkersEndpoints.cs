@@ -67,7 +67,7 @@ internal static class WorkersEndpoints
             null));
     }
 
-    private static async Task<Ok<AboutResponse>> GetAbout(ExperimentsDbContext db, IJobQueue queue, CancellationToken cancellationToken)
+    private static async Task<Ok<AboutResponse>> GetAbout(ExperimentsDbContext db, CancellationToken cancellationToken)
     {
         var alive = await AliveAsync(db, cancellationToken);
         var engines = await db.Workers.Where(worker => alive.Contains(worker.Id) && worker.TorchEngine != null)
@@ -77,7 +77,7 @@ internal static class WorkersEndpoints
         return TypedResults.Ok(new AboutResponse(
             "ML Experiments",
             typeof(WorkersEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0],
-            queue.Engine,
+            TicketQueue.Engine,
             JobDashboard.Path,
             engines,
             server[0],

@@ -21,7 +21,7 @@ public static class Adjustments
 
     /// <summary>Applies what waits on a trajectory.</summary>
     /// <param name="step">The newest checkpoint that counts.</param>
-    public static async Task ApplyAllAsync(ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, int step, CancellationToken cancellationToken)
+    public static async Task ApplyAllAsync(ExperimentsDbContext db, TicketQueue queue, Guid trajectoryId, int step, CancellationToken cancellationToken)
     {
         var waiting = await db.Experiments.AsNoTracking()
             .Where(experiment => experiment.TrajectoryId == trajectoryId && experiment.Adjustment != null && experiment.Status != ExperimentStatus.Completed)
@@ -40,7 +40,7 @@ public static class Adjustments
     /// <summary>Applies one from the newest checkpoint on, up to <paramref name="step"/>, that comes before the experiment's end.</summary>
     /// <returns>Null, or the number of the experiment that has these parameters already: then nothing was changed.</returns>
     public static async Task<int?> ApplyAsync(
-        ExperimentsDbContext db, IJobQueue queue, Experiment experiment, Adjustment adjustment, int step, CancellationToken cancellationToken)
+        ExperimentsDbContext db, TicketQueue queue, Experiment experiment, Adjustment adjustment, int step, CancellationToken cancellationToken)
     {
         var steps = adjustment.Steps ?? experiment.TotalSteps;
         var from = await db.Checkpoints
@@ -67,7 +67,7 @@ public static class Adjustments
     /// <param name="fromStep">How many of its trajectory's steps the new one has in common with it.</param>
     /// <returns>Null, or the number of the experiment that has these parameters already: then nothing was changed.</returns>
     public static async Task<int?> MoveAsync(
-        ExperimentsDbContext db, IJobQueue queue, Experiment experiment, ExperimentParameters parameters, int fromStep, CancellationToken cancellationToken)
+        ExperimentsDbContext db, TicketQueue queue, Experiment experiment, ExperimentParameters parameters, int fromStep, CancellationToken cancellationToken)
     {
         var version = await (
             from trajectory in db.Trajectories

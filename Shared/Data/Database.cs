@@ -120,6 +120,8 @@ public static class Database
             throw new InvalidOperationException($"ConnectionStrings__{ConnectionName} is no connection string: {exception.Message}", exception);
         }
 
+        // Hangfire connects again by the connection string of an open connection, which otherwise lacks the password.
+        settings.PersistSecurityInfo = true;
         if (string.IsNullOrEmpty(settings.Options))
             settings.Options = SilentClients;
         // A Unix domain socket has no such setting, and no silence.

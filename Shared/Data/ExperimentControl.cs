@@ -26,7 +26,7 @@ public sealed record ControlAction(string Verb, ExperimentStatus To, params Expe
 /// Pauses, resumes, cancels and retries experiments, in transactions of at most <see cref="MaxExperiments"/>. Each locks the trajectories first, as
 /// the workers that train them do: an experiment that completes at the same moment is either completed or what was asked for.
 /// </summary>
-public sealed class ExperimentControl(ExperimentsDbContext db, IJobQueue queue)
+public sealed class ExperimentControl(ExperimentsDbContext db, TicketQueue queue)
 {
     /// <summary>The most of one transaction: workers that report on one of their trajectories wait for it.</summary>
     private const int MaxExperiments = 500;

@@ -20,7 +20,7 @@ public static class StudyPlaces
 
     /// <summary>Issues a ticket for each of them that has room now, and something to train.</summary>
     /// <param name="full">Those that were full before.</param>
-    public static async Task TicketAsync(ExperimentsDbContext db, IJobQueue queue, List<Guid> full, CancellationToken cancellationToken)
+    public static async Task TicketAsync(ExperimentsDbContext db, TicketQueue queue, List<Guid> full, CancellationToken cancellationToken)
     {
         if (full.Count == 0)
             return;
@@ -31,6 +31,6 @@ public static class StudyPlaces
               AND EXISTS (SELECT FROM experiments JOIN trajectories ON trajectories.id = experiments.trajectory_id
                           WHERE experiments.study_id = left_study.id AND experiments.status = 'queued' AND trajectories.status = 'waiting')
             """).SingleAsync(cancellationToken);
-        await queue.EnqueueAsync(db, freed, cancellationToken);
+        queue.Enqueue(db, freed, cancellationToken);
     }
 }

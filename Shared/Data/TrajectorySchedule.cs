@@ -19,7 +19,7 @@ public static class TrajectorySchedule
     private sealed record Row(bool IsNew);
 
     /// <summary>Makes locked trajectories with queued experiments wait for a worker, in the order given, as if none of their attempts had been lost.</summary>
-    public static async Task WakeAsync(ExperimentsDbContext db, IJobQueue queue, Guid[] ids, CancellationToken cancellationToken)
+    public static async Task WakeAsync(ExperimentsDbContext db, TicketQueue queue, Guid[] ids, CancellationToken cancellationToken)
     {
         await db.Database.ExecuteSqlAsync($"UPDATE trajectories SET lost_attempts = 0 WHERE id = ANY ({ids}) AND status = 'idle'", cancellationToken);
         await RefreshAsync(db, queue, ids, cancellationToken);
@@ -49,7 +49,7 @@ public static class TrajectorySchedule
     /// of running ones that something else is wanted. Inside <see cref="Transactions.TransactAsync{T}"/>.
     /// </summary>
     /// <param name="ids">Trajectories that this transaction has locked.</param>
-    public static async Task RefreshAsync(ExperimentsDbContext db, IJobQueue queue, Guid[] ids, CancellationToken cancellationToken)
+    public static async Task RefreshAsync(ExperimentsDbContext db, TicketQueue queue, Guid[] ids, CancellationToken cancellationToken)
     {
         if (ids.Length == 0)
             return;
@@ -82,6 +82,6 @@ public static class TrajectorySchedule
             -- Asked for, so that it is carried out.
             WHERE told.times >= 0
             """).ToListAsync(cancellationToken);
-        await queue.EnqueueAsync(db, Math.Min(rows.Count(row => row.IsNew), MaxTickets), cancellationToken);
+        queue.Enqueue(db, Math.Min(rows.Count(row => row.IsNew), MaxTickets), cancellationToken);
     }
 }

@@ -13,7 +13,7 @@ internal static class AttemptEnd
     /// <summary>Gives the trajectory back. Experiments that were not measured wait again, and a ticket wakes a worker for them.</summary>
     public static async Task ReleaseAsync(
         ExperimentsDbContext db,
-        IJobQueue queue,
+        TicketQueue queue,
         Guid trajectoryId,
         long fence,
         AttemptOutcome outcome,
@@ -32,7 +32,7 @@ internal static class AttemptEnd
     /// <summary>The same for an attempt that was lost; after too many in a row its experiments fail with the last one's reason.</summary>
     public static async Task LoseAsync(
         ExperimentsDbContext db,
-        IJobQueue queue,
+        TicketQueue queue,
         int maxLostAttempts,
         Guid trajectoryId,
         long fence,
@@ -69,7 +69,7 @@ internal static class AttemptEnd
 
     /// <summary>Ends the lease, with a new fence so that nobody writes with the old one any more.</summary>
     public static async Task GiveBackAsync(
-        ExperimentsDbContext db, IJobQueue queue, Guid trajectoryId, List<Guid> full, CancellationToken cancellationToken)
+        ExperimentsDbContext db, TicketQueue queue, Guid trajectoryId, List<Guid> full, CancellationToken cancellationToken)
     {
         await db.Database.ExecuteSqlAsync(
             $"""

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Options;
 namespace MlExperiments.Worker.Jobs;
 
 /// <summary>Takes trajectories for this worker.</summary>
-public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, IJobQueue queue, WorkerIdentity worker, IOptions<WorkerOptions> options)
+public sealed class Claims(IDbContextFactory<ExperimentsDbContext> databases, TicketQueue queue, WorkerIdentity worker, IOptions<WorkerOptions> options)
 {
     /// <summary>The advisory lock that all claimers agree on.</summary>
     private const long ClaimLock = 0x4d4c4578_436c6169;

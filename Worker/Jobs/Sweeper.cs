@@ -13,7 +13,7 @@ namespace MlExperiments.Worker.Jobs;
 /// </summary>
 public sealed partial class Sweeper(
     IDbContextFactory<ExperimentsDbContext> databases,
-    IJobQueue queue,
+    TicketQueue queue,
     IOptions<WorkerOptions> options,
     TimeProvider time,
     ILogger<Sweeper> logger) : BackgroundService
@@ -82,7 +82,7 @@ public sealed partial class Sweeper(
                 await TrajectorySchedule.RefreshAsync(db, queue, unseen, token);
 
                 // Those that a study's limit holds back get theirs when one of the study ends.
-                var enough = waitingTickets + expired.Count + unseen.Length + IJobQueue.MaxTicketsPerTransaction;
+                var enough = waitingTickets + expired.Count + unseen.Length + TicketQueue.MaxTicketsPerTransaction;
                 var waiting = await db.Database.SqlQuery<int>(
                     $"""
                     SELECT count(*)::int AS "Value" FROM (
@@ -94,11 +94,11 @@ public sealed partial class Sweeper(
                                         AND experiments.study_id NOT IN (SELECT id FROM full_studies))
                         LIMIT {enough}) AS claimable
                     """).SingleAsync(token);
-                var missing = Math.Min(waiting - waitingTickets - expired.Count - unseen.Length, IJobQueue.MaxTicketsPerTransaction);
+                var missing = Math.Min(waiting - waitingTickets - expired.Count - unseen.Length, TicketQueue.MaxTicketsPerTransaction);
                 if (missing > 0)
                 {
                     LogMissing(logger, missing);
-                    await queue.EnqueueAsync(db, missing, token);
+                    queue.Enqueue(db, missing, token);
                 }
             },
             cancellationToken);

@@ -13,7 +13,7 @@ namespace MlExperiments.Worker.Jobs;
 /// </summary>
 public sealed class TrajectoryWriter(
     IDbContextFactory<ExperimentsDbContext> databases,
-    IJobQueue queue,
+    TicketQueue queue,
     WorkerIdentity worker,
     IOptions<WorkerOptions> options)
 {

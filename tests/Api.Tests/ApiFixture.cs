@@ -5,7 +5,6 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 using MlExperiments.Testing;
 
@@ -37,7 +36,7 @@ public abstract class ApiFixture
     public async Task StartAsync()
     {
         Database = await TestDatabase.CreateAsync();
-        await MigrateQueueAsync(Database.ConnectionString);
+        await TicketQueue.MigrateAsync(Database.DataSource, CancellationToken.None);
         _host = new ApiHost(Database.ConnectionString, Settings, Replace);
         Client = _host.CreateClient();
     }
@@ -78,16 +77,6 @@ public abstract class ApiFixture
         var problem = await ProblemAsync(response, HttpStatusCode.BadRequest);
         Assert.That(problem.GetProperty("errors").EnumerateObject().Select(error => error.Name), Is.EquivalentTo(fields), problem.ToString());
         return problem;
-    }
-
-    private static async Task MigrateQueueAsync(string connectionString)
-    {
-        var configuration = new Microsoft.Extensions.Configuration.ConfigurationManager { [$"ConnectionStrings:{Shared.Data.Database.ConnectionName}"] = connectionString };
-        var services = new ServiceCollection();
-        services.AddLogging();
-        services.AddDatabase(configuration).AddJobQueue(createTables: true);
-        await using var provider = services.BuildServiceProvider();
-        await provider.GetRequiredService<IJobQueue>().MigrateAsync(CancellationToken.None);
     }
 }
 

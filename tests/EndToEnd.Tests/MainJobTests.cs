@@ -80,11 +80,11 @@ public sealed class MainJobTests
         }
 
         seconds.Sort();
-        var engine = await JobEngineAsync();
         await TestContext.Progress.WriteLineAsync(
-            $"From POST to the first training step: median {seconds[3]:0.00} s, {seconds[0]:0.00} to {seconds[^1]:0.00} s ({engine})");
-        // Quartz looks once a second; Hangfire is told.
-        Assert.That(seconds[3], Is.LessThan(engine.StartsWith("Hangfire", StringComparison.Ordinal) ? 0.3 : 2));
+            $"From POST to the first training step: median {seconds[3]:0.000} s, {seconds[0]:0.000} to {seconds[^1]:0.000} s");
+        // 0.2 s on a quiet machine. On a busy one the quickest still shows that workers are told: those that look once in 5 s would take longer.
+        Assert.That(seconds[0], Is.LessThan(0.2));
+        Assert.That(seconds[3], Is.LessThan(1));
     }
 
     [Test]
@@ -102,6 +102,4 @@ public sealed class MainJobTests
         var experiments = await _stack.WhenAllCompletedAsync(modelId, Patience);
         Assert.That(experiments.Select(experiment => experiment.GetProperty("status").GetString()), Is.All.EqualTo("completed"));
     }
-
-    private async Task<string> JobEngineAsync() => (await _stack.GetAsync("/api/about")).GetProperty("jobEngine").GetString()!;
 }

@@ -39,7 +39,7 @@ public sealed class TestDatabase : IAsyncDisposable
         return new TestDatabase(new NpgsqlConnectionStringBuilder(on) { Database = name, MaxPoolSize = 20 }.ConnectionString, isDropped: server is null);
     }
 
-    /// <summary>Creates a database with the product's schema (without the job engine's).</summary>
+    /// <summary>Creates a database with the product's schema (without Hangfire's).</summary>
     /// <inheritdoc cref="CreateEmptyAsync"/>
     public static async Task<TestDatabase> CreateAsync(PrivatePostgres? server = null)
     {

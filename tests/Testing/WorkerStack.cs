@@ -46,8 +46,7 @@ public sealed class WorkerStack : IAsyncDisposable
     public static async Task<WorkerStack> CreateAsync(TestDatabase? database = null, string? folder = null)
     {
         database ??= await TestDatabase.CreateAsync();
-        using (var host = NewQueue(database))
-            await host.Services.GetRequiredService<IJobQueue>().MigrateAsync(CancellationToken.None);
+        await TicketQueue.MigrateAsync(database.DataSource, CancellationToken.None);
         var files = folder is null ? Directory.CreateTempSubdirectory("mlexperiments-worker-test-") : Directory.CreateDirectory(folder);
         return new WorkerStack(database, files, await TestModel.AddWithDigitsAsync(database, BlobFolderIn(files)));
     }
@@ -89,11 +88,17 @@ public sealed class WorkerStack : IAsyncDisposable
     public async Task EnqueueAsync(int tickets)
     {
         using var host = NewQueue(Database);
-        var queue = host.Services.GetRequiredService<IJobQueue>();
-        for (var left = tickets; left > 0; left -= IJobQueue.MaxTicketsPerTransaction)
+        var queue = host.Services.GetRequiredService<TicketQueue>();
+        for (var left = tickets; left > 0; left -= TicketQueue.MaxTicketsPerTransaction)
         {
             await using var db = Database.NewContext();
-            await db.TransactAsync(token => queue.EnqueueAsync(db, left, token), CancellationToken.None);
+            await db.TransactAsync(
+                token =>
+                {
+                    queue.Enqueue(db, left, token);
+                    return Task.CompletedTask;
+                },
+                CancellationToken.None);
         }
     }
 
@@ -101,7 +106,7 @@ public sealed class WorkerStack : IAsyncDisposable
     public async Task<int> CountTicketsAsync()
     {
         using var host = NewQueue(Database);
-        return await host.Services.GetRequiredService<IJobQueue>().CountWaitingAsync(CancellationToken.None);
+        return await host.Services.GetRequiredService<TicketQueue>().CountWaitingAsync(CancellationToken.None);
     }
 
     public async Task<Experiment> WhenFinalAsync(Guid trajectoryId, int steps)
@@ -155,7 +160,7 @@ public sealed class WorkerStack : IAsyncDisposable
     {
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", database.ConnectionString)]);
-        builder.Services.AddDatabase(builder.Configuration).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning)).AddJobQueue(createTables: true);
+        builder.Services.AddDatabase(builder.Configuration).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning)).AddTicketQueue();
         return builder.Build();
     }
 

@@ -28,7 +28,7 @@ internal sealed class JobsFixture : IAsyncDisposable
 
     public TestDatabase Database { get; }
     public Rows Rows { get; }
-    public IJobQueue Queue => _host.Services.GetRequiredService<IJobQueue>();
+    public TicketQueue Queue => _host.Services.GetRequiredService<TicketQueue>();
     public WorkerOptions Options { get; } = new() { Lease = TimeSpan.FromSeconds(15) };
 
     public static async Task<JobsFixture> CreateAsync()
@@ -36,9 +36,9 @@ internal sealed class JobsFixture : IAsyncDisposable
         var database = await TestDatabase.CreateAsync();
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", database.ConnectionString)]);
-        builder.Services.AddDatabase(builder.Configuration).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning)).AddJobQueue(createTables: true);
+        builder.Services.AddDatabase(builder.Configuration).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning)).AddTicketQueue();
         var host = builder.Build();
-        await host.Services.GetRequiredService<IJobQueue>().MigrateAsync(CancellationToken.None);
+        await TicketQueue.MigrateAsync(database.DataSource, CancellationToken.None);
         return new JobsFixture(database, host, await Rows.AddAsync(database));
     }
 

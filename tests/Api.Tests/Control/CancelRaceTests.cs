@@ -21,7 +21,7 @@ public sealed class CancelRaceTests : ApiFixture
         var options = Options.Create(new WorkerOptions { Name = "worker" });
         var identity = new WorkerIdentity(options);
         var databases = Services.GetRequiredService<IDbContextFactory<ExperimentsDbContext>>();
-        var queue = Services.GetRequiredService<IJobQueue>();
+        var queue = Services.GetRequiredService<TicketQueue>();
         var claims = new Claims(databases, queue, identity, options);
         var writer = new TrajectoryWriter(databases, queue, identity, options);
         var rows = await Rows.AddAsync(Database);

@@ -59,7 +59,7 @@ public sealed class ControlTests : ControlFixture
     [Test]
     public async Task Pause_OfAllOfATrajectory_LetsItRest_AndResumeLetsItWaitWithATicket()
     {
-        var queue = Services.GetRequiredService<IJobQueue>();
+        var queue = Services.GetRequiredService<TicketQueue>();
         Assert.That((await ControlAsync($"/api/studies/{Study}/pause")).GetProperty("changed").GetInt32(), Is.EqualTo(6));
         Assert.That(await TrajectoriesAsync(), Is.EqualTo(new[] { "idle", "idle" }));
 
@@ -166,7 +166,7 @@ public sealed class ControlTests : ControlFixture
     [TestCase("cancel")]
     public async Task Action_ThatFreesAPlaceOfAFullStudy_WakesAWorkerForItsOtherTrajectory(string action)
     {
-        var queue = Services.GetRequiredService<IJobQueue>();
+        var queue = Services.GetRequiredService<TicketQueue>();
         await Database.ExecuteAsync("UPDATE studies SET running_limit = 1 WHERE id = $1", Study);
         await TakeAsync(Ids[0], step: 10);
         var before = await queue.CountWaitingAsync(CancellationToken.None);

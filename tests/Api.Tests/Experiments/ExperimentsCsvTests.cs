@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using CsvHelper;
 
@@ -38,17 +37,18 @@ public sealed class ExperimentsCsvTests : ApiFixture
 
         Assert.That(answer.Content.Headers.ContentType!.MediaType, Is.EqualTo("text/csv"));
         Assert.That(answer.Content.Headers.ContentDisposition!.FileName, Is.EqualTo("experiments.csv"));
-        Assert.That((await answer.Content.ReadAsStringAsync()).TrimEnd().Split(','), Does.Contain("accuracy").And.Contain("learningRate"));
+        var text = await answer.Content.ReadAsStringAsync();
+        Assert.That(text.Split(','), Does.Contain("accuracy").And.Contain("learningRate"));
+        Assert.That(text.IndexOf('\r', StringComparison.Ordinal), Is.EqualTo(text.Length - 2), "one line, which ends in CR LF");
         await ProblemAsync(await Client.GetAsync($"/api/models/{Guid.NewGuid()}/experiments.csv"), HttpStatusCode.NotFound);
     }
 
-    private async Task<List<IDictionary<string, object>>> ReadAsync(string path)
+    private async Task<List<CsvDynamicRecord>> ReadAsync(string path)
     {
-        using var text = new StreamReader(await Client.GetStreamAsync(path));
-        using var csv = new CsvReader(text, CultureInfo.InvariantCulture);
-        var rows = new List<IDictionary<string, object>>();
-        await foreach (var row in csv.GetRecordsAsync<dynamic>())
-            rows.Add((IDictionary<string, object>)row);
+        await using var csv = CsvReader.Create(await Client.GetStreamAsync(path));
+        var rows = new List<CsvDynamicRecord>();
+        await foreach (var row in csv.GetRecordsAsync<CsvDynamicRecord>())
+            rows.Add(row);
         return rows;
     }
 }

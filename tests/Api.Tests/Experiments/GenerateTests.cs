@@ -359,10 +359,30 @@ public sealed class GenerateTests : ApiFixture
         Assert.That(await WaitingAsync(model), Is.EqualTo(count / 10));
     }
 
+    [Test]
+    public async Task Generate_ManyAtOnceOnSeveralModels_CreatesThemAll_WithATicketForEachTrajectory()
+    {
+        const int requests = 96;
+        var models = new List<Guid>();
+        while (models.Count < 8)
+            models.Add(await Database.ModelAsync());
+        var before = await TicketsAsync();
+        var clock = Stopwatch.StartNew();
+
+        var responses = await Task.WhenAll(Enumerable.Range(0, requests)
+            .Select(request => PostRawAsync($"/api/models/{models[request % models.Count]}/experiments", $$$"""{"fixed": {"seed": {{{request}}}}}""")));
+
+        await TestContext.Progress.WriteLineAsync($"{requests} requests at once in {clock.Elapsed.TotalSeconds:0.0} s");
+        Assert.That(responses.Select(response => response.StatusCode), Is.All.EqualTo(HttpStatusCode.Created));
+        foreach (var model in models)
+            Assert.That(await WaitingAsync(model), Is.EqualTo(9 * requests / models.Count));
+        Assert.That(await TicketsAsync() - before, Is.EqualTo(9 * requests));
+    }
+
     private static IEnumerable<int> Replicates(JsonElement study) => study.GetProperty("experiments").EnumerateArray()
         .Select(experiment => experiment.GetProperty("parameters").TryGetProperty("replicate", out var replicate) ? replicate.GetInt32() : 0);
 
-    private Task<int> TicketsAsync() => Services.GetRequiredService<IJobQueue>().CountWaitingAsync(CancellationToken.None);
+    private Task<int> TicketsAsync() => Services.GetRequiredService<TicketQueue>().CountWaitingAsync(CancellationToken.None);
 
     private Task<long> WaitingAsync(Guid model) =>
         Database.ScalarAsync<long>("SELECT count(*) FROM trajectories WHERE model_id = $1 AND status = 'waiting'", model);

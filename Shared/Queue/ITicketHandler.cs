@@ -1,0 +1,14 @@
+using Hangfire;
+
+namespace MlExperiments.Shared.Queue;
+
+/// <summary>
+/// The job that Hangfire runs: workers implement it, and whoever enqueues needs only its name, which is stored in Hangfire's tables.
+/// </summary>
+public interface ITicketHandler
+{
+    /// <summary>Returns when the work that the ticket woke the worker for is over.</summary>
+    // A failed ticket is not retried: the sweeper issues another one for a trajectory that still waits.
+    [AutomaticRetry(Attempts = 0, OnAttemptsExceeded = AttemptsExceededAction.Delete)]
+    Task HandleAsync(CancellationToken cancellationToken);
+}
