@@ -30,7 +30,7 @@ and runs the tests of all projects, or of those named (Api.Tests, Worker.Tests, 
 
   --filter EXPR   only the tests that match, for example --filter FullyQualifiedName~Sampler
   --long          also those that take minutes
-  --no-node       without those that need Node.js: the page, the Postman collection, the check of the OpenAPI document, and ONNX Runtime
+  --no-node       without those that need Node.js: the page, the Postman collection, and the check of the OpenAPI document
   --help          this text
 END
 }
@@ -72,15 +72,7 @@ read_arguments() {
 
 # Whether any of the projects runs Node.js tools.
 needs_node() {
-  needs_postman_tools || needs_onnx_runtime
-}
-
-needs_postman_tools() {
   [[ -z ${MLEXPERIMENTS_WITHOUT_NODE:-} && " ${PROJECTS[*]} " =~ ' '(EndToEnd|Page).Tests' ' ]]
-}
-
-needs_onnx_runtime() {
-  [[ -z ${MLEXPERIMENTS_WITHOUT_NODE:-} && " ${PROJECTS[*]} " == *' Training.Tests '* ]]
 }
 
 needs_page() {
@@ -97,8 +89,8 @@ need_test_packages() {
     packages+=(chromium)
   fi
   if [[ " ${PROJECTS[*]} " == *' Training.Tests '* ]]; then
-    # Another PyTorch to compare the networks with, and ONNX's own checker.
-    packages+=(python3-torch python3-torchvision python3-onnx)
+    # Another PyTorch to compare the networks with.
+    packages+=(python3-torch python3-torchvision)
   fi
   # packages.sh has those that every machine needs.
   # shellcheck disable=SC2153
@@ -275,11 +267,8 @@ main() {
   need_test_packages
   need_dotnet "$ROOT"
   check_scripts
-  if needs_postman_tools; then
+  if needs_node; then
     install_node_tools postman
-  fi
-  if needs_onnx_runtime; then
-    install_node_tools tests/Training.Tests/Onnx
   fi
   build
   if needs_page && [[ -z $FILTER ]]; then
