@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace MlExperiments.Training;
 
-/// <summary>The tensor engine that this build runs on, and where its tensors live: the one place that knows which of the two it is.</summary>
+/// <summary>TorchSharp and its libtorch: loading it, its version, and the device that tensors live on.</summary>
 internal static class Engine
 {
     public const string Auto = "auto";
@@ -13,10 +13,10 @@ internal static class Engine
     public const string Cuda = "cuda";
 
     /// <summary>
-    /// Our own kernels as far as results depend on them: the number counts up whenever the same steps on the same engine come to round otherwise. What was
-    /// begun with others is not said to repeat its bits.
+    /// The version of our own kernels. It increases whenever the same steps on the same engine round differently; a training that began with another version
+    /// is not reproducible.
     /// </summary>
-    public static string Kernels { get; } = FusedBlocks.IsSupported ? "3, fused blocks" : "3";
+    public static string Kernels { get; } = FusedBlocks.IsSupported ? "4, fused blocks" : "4";
 
     public const string Name = "TorchSharp";
 
@@ -25,15 +25,19 @@ internal static class Engine
     private static bool OnGpu => _onGpu ??= torch.cuda.is_available();
 
     public static string Version { get; } =
-        $"{typeof(torch).Assembly.GetName().Version?.ToString(3)} on libtorch {torch.__version__}";
+        $"{typeof(torch).Assembly.GetName().Version?.ToString(3)} on libtorch {System.Version.Parse(torch.__version__).ToString(3)}";
 
     /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
     public static string Device => OnGpu ? Cuda : Cpu;
 
-    /// <summary>Says where to train, before there is any tensor: <c>auto</c> (a GPU where there is one), <c>cpu</c> or <c>cuda</c>.</summary>
-    /// <exception cref="InvalidDataException">There is no such device, or not for this build.</exception>
-    public static void UseDevice(string device)
+    /// <summary>Loads libtorch for one thread and a device; comes before the first tensor.</summary>
+    /// <param name="device"><c>auto</c> (a GPU where there is one), <c>cpu</c> or <c>cuda</c>.</param>
+    /// <exception cref="InvalidDataException">libtorch can't be loaded, or there is no such device.</exception>
+    public static void Start(string device)
     {
+        Load();
+        // Two trainers of one thread do more than one of two, and sums keep their order.
+        torch.set_num_threads(1);
         if (device == Cuda && !torch.cuda.is_available())
             throw new InvalidDataException("The device is cuda, but libtorch finds none: check the driver (nvidia-smi), and that this was built with -p:TorchDevice=cuda.");
         _onGpu = device switch { Cpu => false, Cuda => true, _ => null };
@@ -60,6 +64,18 @@ internal static class Engine
     /// <exception cref="InvalidOperationException">They don't lie one behind another.</exception>
     public static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 
-    /// <summary>One trainer is one thread: two of one thread do more than one of two, and the sums keep their order.</summary>
-    public static void UseOneThread() => torch.set_num_threads(1);
+    /// <summary>Loads TorchSharp's library from the program's folder. TorchSharp itself, if that fails, copies all of the packages' libraries (490 MB) and tries those.</summary>
+    private static void Load()
+    {
+        const string Library = "libLibTorchSharp.so";
+        string[] places = [Path.Combine(AppContext.BaseDirectory, Library), Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native", Library)];
+        try
+        {
+            NativeLibrary.Load(places.FirstOrDefault(File.Exists) ?? places[0]);
+        }
+        catch (DllNotFoundException error)
+        {
+            throw new InvalidDataException($"libtorch can't be loaded: {error.Message.Trim().Split('\n')[^1]}", error);
+        }
+    }
 }

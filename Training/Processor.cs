@@ -1,8 +1,8 @@
 namespace MlExperiments.Training;
 
 /// <summary>
-/// The CPU as far as results depend on it: OpenBLAS and oneDNN choose their kernels by its model and its vector instructions, and
-/// other kernels round otherwise.
+/// The CPU as far as results depend on it: MKL and oneDNN choose their kernels by its model and its vector instructions, and other
+/// kernels round differently.
 /// </summary>
 internal static class Processor
 {

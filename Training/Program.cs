@@ -1,3 +1,4 @@
 using MlExperiments.Training.Cli;
 
+ProcessSettings.Apply();
 return CommandLine.Run(args);

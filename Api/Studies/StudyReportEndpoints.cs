@@ -41,8 +41,8 @@ internal static class StudyReportEndpoints
         , "accuracy": 0.989, "testAccuracy": null, "loss": 0.034, "diverged": false, "stoppedEarly": false, "step": 2000, "durationSeconds": 21.4, "savedSeconds": 0, "error": null}],
          "moreExperiments": 1,
          "workers": [{"name": "worker-1", "attempts": 2, "firstAt": "2026-03-01T09:00:02+00:00", "lastAt": "2026-03-01T09:01:10+00:00", "host": "ip-10-0-0-5", "version": "0.1.0",
-                      "torchEngine": "libtorch 1.13.1 (cpu)", "jobEngine": "Quartz 4.7.3"}],
-         "versions": {"service": "0.1.0", "jobEngine": "Quartz 4.7.3", "torchEngines": ["libtorch 1.13.1 (cpu)"]},
+                      "torchEngine": "TorchSharp 0.107.0 on libtorch 2.10.0 (cpu)", "jobEngine": "Hangfire 1.8.25"}],
+         "versions": {"service": "0.1.0", "jobEngine": "Hangfire 1.8.25", "torchEngines": ["TorchSharp 0.107.0 on libtorch 2.10.0 (cpu)"]},
          "commands": {"generate": "curl -s 'http://127.0.0.1:8080/api/models/01980c3e-4b1f-7c7a-9a52-0d6a6f1c2b3d/experiments' ...",
                       "train": "dotnet run --project Training -- train --i 0.001 --j 2 --k 2000 --images DIR"}}
         """;

@@ -23,7 +23,7 @@ internal static class WorkersEndpoints
             .WithDescription("Not in pages: what is beyond limit is long gone.")
             .WithExamples(response: """
                 {"items": [{"id": "01980c3d-1a2b-7c3d-8e4f-5a6b7c8d9e0f", "name": "worker-1", "status": "alive", "host": "ip-10-0-0-5", "processId": 812, "version": "0.1.0",
-                  "trainers": ["torch"], "slots": 2, "busySlots": 1, "memoryBytes": 552341504, "jobEngine": "Quartz 4.7.3", "torchEngine": "libtorch 1.13.1 (cpu)",
+                  "trainers": ["torch"], "slots": 2, "busySlots": 1, "memoryBytes": 552341504, "jobEngine": "Hangfire 1.8.25", "torchEngine": "TorchSharp 0.107.0 on libtorch 2.10.0 (cpu)",
                   "startedAt": "2026-03-01T08:00:00+00:00", "lastSeenAt": "2026-03-01T09:00:00+00:00", "stoppedAt": null}], "nextCursor": null}
                 """)
             .Fails(400);
@@ -31,7 +31,7 @@ internal static class WorkersEndpoints
             .WithSummary("Version, engines and limits of this service")
             .WithDescription("The engines that train are those of the workers that are alive: none are named while there is no worker.")
             .WithExamples(response: """
-                {"name": "ML Experiments", "version": "0.1.0", "jobEngine": "Hangfire 1.8.24", "jobDashboard": "/hangfire", "torchEngines": ["TorchSharp 0.107.0 on libtorch 2.10.0 (cpu)"], "database": "PostgreSQL 15.18",
+                {"name": "ML Experiments", "version": "0.1.0", "jobEngine": "Hangfire 1.8.25", "jobDashboard": "/hangfire", "torchEngines": ["TorchSharp 0.107.0 on libtorch 2.10.0 (cpu)"], "database": "PostgreSQL 15.18",
                  "schema": "0001_initial", "limits": {"experimentsPerRequest": 10000, "pageSize": 500, "openPredictions": 1000, "predictionWaitSeconds": 30, "predictionImages": 100, "imagePixels": 25000000}}
                 """);
     }

@@ -25,7 +25,7 @@ public sealed class Worker : IEntityTypeConfiguration<Worker>
 
     public required string JobEngine { get; init; }
 
-    /// <summary>As its trainers report it, for example <c>libtorch 1.13.1 (cpu)</c>; null until the first one is warm.</summary>
+    /// <summary>As its trainers report it, for example <c>TorchSharp 0.107.0 on libtorch 2.10.0 (cpu)</c>; null until the first one is warm.</summary>
     public string? TorchEngine { get; set; }
 
     public required DateTimeOffset StartedAt { get; init; }

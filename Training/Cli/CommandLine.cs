@@ -28,7 +28,6 @@ internal static class CommandLine
     {
         try
         {
-            Posix.LimitLibrariesToOneThread();
             return body();
         }
         catch (Exception error) when (Words(error) is { } words)
@@ -43,7 +42,7 @@ internal static class CommandLine
     private static string? Words(Exception error) => error switch
     {
         InvalidDataException or IOException or UnauthorizedAccessException or ExternalException or ImageLibraryMissingException => error.Message,
-        DllNotFoundException => $"A native library is missing: {error.Message} On Debian 12, the packages libtorch1.13 and libgd3 have them.",
+        DllNotFoundException => $"A native library can't be loaded: {error.Message.Trim().Split('\n')[^1]}",
         _ => error.InnerException is { } inner ? Words(inner) : null,
     };
 }

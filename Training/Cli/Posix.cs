@@ -10,19 +10,6 @@ internal static partial class Posix
     private const int StandardError = 2;
 
     /// <summary>
-    /// Keeps the numerical libraries to the one thread that a trainer is: OpenBLAS's others would spin beside it, and cut products into
-    /// other sums, so that results would depend on their number. They read the real environment, which .NET's own copy doesn't
-    /// reach, when they are loaded: this comes before the first tensor.
-    /// </summary>
-    public static void LimitLibrariesToOneThread()
-    {
-        foreach (var name in new[] { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS" })
-        {
-            if (SetEnv(name, "1", 1) != 0) throw new InvalidOperationException($"{name} can't be set: {Marshal.GetLastPInvokeErrorMessage()}");
-        }
-    }
-
-    /// <summary>
     /// Takes standard output for the caller alone: whatever else writes there from now on, native libraries included, goes to standard error.
     /// </summary>
     public static Stream TakeStandardOutput()
@@ -33,9 +20,6 @@ internal static partial class Posix
         Console.SetOut(Console.Error);
         return new FileStream(new SafeFileHandle(own, ownsHandle: true), FileAccess.Write, bufferSize: 0);
     }
-
-    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
-    private static partial int SetEnv(string name, string value, int overwrite);
 
     [LibraryImport("libc", EntryPoint = "dup", SetLastError = true)]
     private static partial int Dup(int descriptor);

@@ -24,8 +24,7 @@ internal static class ServeVerb
 
         // Before anything of libtorch's is loaded, which may print.
         var output = new EventOutput(Posix.TakeStandardOutput());
-        Engine.UseOneThread();
-        Engine.UseDevice(device);
+        Engine.Start(device);
         using var predictor = new Predictor();
         var inbox = new CommandInbox(Console.In);
         output.Send(new ReadyEvent(Engine.Name, Engine.Version, Engine.Device));

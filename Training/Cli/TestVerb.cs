@@ -25,8 +25,7 @@ internal static class TestVerb
 
     private static int Test(AskedParameters asked, FileInfo image, TrainedFolder folder, string device)
     {
-        Engine.UseOneThread();
-        Engine.UseDevice(device);
+        Engine.Start(device);
         var weights = asked.Epochs is null ? folder.Weights(asked.Over(1, out _)!) : FindAfterEpochs(asked, folder);
         if (!File.Exists(weights))
         {

@@ -45,8 +45,7 @@ internal static partial class TrainVerb
     {
         if (onnx && asked.Trajectory.Architecture != OnnxModel.Architecture)
             throw new InvalidDataException($"--onnx writes networks of the architecture {OnnxModel.Architecture} only, and this one is {asked.Trajectory.Architecture}: leave it out.");
-        Engine.UseOneThread();
-        Engine.UseDevice(device);
+        Engine.Start(device);
         var files = ImageFolder.Scan(images.FullName);
         Console.Error.WriteLine($"reading {files.Count} images");
         var dataSet = FolderPacker.Pack(files, shape, folder.DataSets);

@@ -49,10 +49,9 @@ internal sealed class RunningSums : IDisposable
 
     public void Reset()
     {
-        // Not zero_, which in TorchSharp leaves the tensor as it is.
         using var scope = NewDisposeScope();
-        _loss.fill_(0);
-        _right.fill_(0);
+        _loss.zero_();
+        _right.zero_();
         Images = 0;
     }
 

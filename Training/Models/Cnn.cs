@@ -19,8 +19,9 @@ internal sealed class Cnn : Network
     private readonly TrajectoryParameters _parameters;
     private readonly IReadOnlyList<bool> _pooled;
 
-    // Null where libtorch's calls serve from the first block on.
+    // Null where libtorch's calls serve from the first block on; and for the first dense layer.
     private readonly FusedBlocks? _fused;
+    private readonly DenseBlock? _dense;
 
     /// <inheritdoc cref="Network(NetworkLayout, ImageShape, int, int)"/>
     /// <exception cref="InvalidDataException">It would be too large.</exception>
@@ -34,65 +35,128 @@ internal sealed class Cnn : Network
     {
         (_parameters, _pooled) = (parameters, made.Pooled);
         _fused = FusedBlocks.Create(parameters, shape, _pooled);
+        var inputs = Parts[DensePart].Size / parameters.DenseUnits;
+        if (_fused is not null && DenseBlock.IsServed(inputs, parameters.DenseUnits)) _dense = new((int)inputs, parameters.DenseUnits);
     }
 
+    // Of the parts, the first dense layer's weights; each convolution before it has weights and biases.
+    private int DensePart => 2 * _pooled.Count;
+
     /// <inheritdoc/>
+    /// <remarks>
+    /// Where a kernel of ours takes over, the tensor is a leaf: autograd's backward pass ends there, and the kernel's continues. The gradients of the parts that
+    /// autograd computes are copied into the flat one; the kernels write theirs there.
+    /// </remarks>
     public override TrainingPass Train(Tensor images, long seed, Func<Tensor, Tensor> loss)
     {
         if (_fused is null) return base.Train(images, seed, loss);
         using var scope = NewDisposeScope();
-        var maps = _fused.Forward(images, Flat.detach(), true);
-        var logits = Logits(maps.permute(0, 3, 1, 2), _fused.Count, seed);
+        var (views, weights) = (CutParts(), Flat.detach());
+        var maps = _fused.Forward(images, weights, true);
+        var features = Features(maps.permute(0, 3, 1, 2), _fused.Count, views);
+        var hidden = _dense is null ? Hidden(features, views) : Hidden(_dense, features.detach(), weights, true);
+        var logits = Logits(hidden, views, seed);
         var value = loss(logits);
-        // Autograd goes back as far as the maps, the blocks from there on: the first parameters' gradients are theirs.
-        var gradients = autograd.grad([value], [Flat, maps]);
-        _fused.Backward(images, gradients[1].contiguous(), gradients[0]);
-        return new(logits.MoveToOuterDisposeScope(), value.MoveToOuterDisposeScope(), gradients[0].MoveToOuterDisposeScope());
+
+        var gradient = empty(Flat.shape, ScalarType.Float32);
+        var parts = Cut(gradient);
+        Tensor mapsGradient;
+        if (_dense is null)
+        {
+            mapsGradient = ByAutograd(value, null, maps, 2 * _fused.Count, Parts.Count);
+        }
+        else
+        {
+            var hiddenGradient = ByAutograd(value, null, hidden, DensePart + 2, Parts.Count);
+            mapsGradient = Backward(_dense, features, weights, hidden, hiddenGradient, gradient);
+            if (_fused.Count < _pooled.Count) mapsGradient = ByAutograd(features, mapsGradient, maps, 2 * _fused.Count, DensePart);
+        }
+
+        _fused.Backward(images, mapsGradient.contiguous(), gradient);
+        return new(logits.MoveToOuterDisposeScope(), value.MoveToOuterDisposeScope(), gradient.MoveToOuterDisposeScope());
+
+        // Autograd's way from an output back to a leaf. Takes the gradients of the parts from first to end on it, too.
+        Tensor ByAutograd(Tensor output, Tensor? outputGradient, Tensor leaf, int first, int end)
+        {
+            var gradients = autograd.grad([output], [leaf, .. views[first..end]], outputGradient is null ? null : [outputGradient]);
+            for (var part = first; part < end; part++) parts[part].copy_(gradients[part - first + 1]);
+            return gradients[0];
+        }
     }
 
     public override void Dispose()
     {
         base.Dispose();
         _fused?.Dispose();
+        _dense?.Dispose();
     }
 
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor images, long? trainingSeed)
     {
         using var scope = NewDisposeScope();
-        var logits = _fused is null
-            ? Logits(Scale(images), 0, trainingSeed)
-            : Logits(_fused.Forward(images, Flat.detach(), false).permute(0, 3, 1, 2), _fused.Count, trainingSeed);
-        return logits.MoveToOuterDisposeScope();
+        var views = CutParts();
+        var features = _fused is null
+            ? Features(Scale(images), 0, views)
+            : Features(_fused.Forward(images, Flat.detach(), false).permute(0, 3, 1, 2), _fused.Count, views);
+        var hidden = _dense is null ? Hidden(features, views) : Hidden(_dense, features, Flat.detach(), false);
+        return Logits(hidden, views, trainingSeed).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The blocks that are libtorch's.</summary>
     /// <param name="x">float32 <c>[n, c, h, w]</c>, channels last in memory: the images, or what the first blocks make of them.</param>
     /// <param name="first">How many blocks are done.</param>
-    private Tensor Logits(Tensor x, int first, long? trainingSeed)
+    /// <returns><c>[n, inputs]</c> of the first dense layer.</returns>
+    private Tensor Features(Tensor x, int first, Tensor[] views)
     {
-        using var scope = NewDisposeScope();
-        var views = CutParts();
-        var count = x.shape[0];
         var padding = _parameters.KernelSize / 2;
-        var next = 2 * first;
         for (var layer = first; layer < _pooled.Count; layer++)
         {
-            var (weight, bias) = (views[next++], views[next++]);
+            var (weight, bias) = (views[2 * layer], views[(2 * layer) + 1]);
             var type = layer == 0 ? ScalarType.Float32 : ConvolutionType(_parameters);
             x = functional.conv2d(x.to_type(type), weight.to_type(type).permute(0, 3, 1, 2), bias.to_type(type), [1, 1], [padding, padding]);
             if (_pooled[layer]) x = functional.max_pool2d(x, [2, 2], [2, 2]);
             x = x.relu();
         }
 
-        x = x.to_type(ScalarType.Float32).permute(0, 2, 3, 1).reshape(count, -1);
-        x = functional.linear(x, views[next++].reshape(_parameters.DenseUnits, -1), views[next++]).relu();
+        return x.to_type(ScalarType.Float32).permute(0, 2, 3, 1).reshape(x.shape[0], -1);
+    }
+
+    /// <summary>The first dense layer by libtorch.</summary>
+    private Tensor Hidden(Tensor features, Tensor[] views) =>
+        functional.linear(features, views[DensePart].reshape(_parameters.DenseUnits, -1), views[DensePart + 1]).relu();
+
+    /// <summary>And by our kernel.</summary>
+    private unsafe Tensor Hidden(DenseBlock dense, Tensor features, Tensor weights, bool training)
+    {
+        var count = (int)features.shape[0];
+        var result = empty([count, _parameters.DenseUnits], ScalarType.Float32).requires_grad_(training);
+        fixed (float* x = Engine.Floats(features), flat = Engine.Floats(weights), output = Engine.Floats(result))
+            dense.Forward(x, flat + OffsetOf(DensePart), count, output);
+        return result;
+    }
+
+    private unsafe Tensor Backward(DenseBlock dense, Tensor features, Tensor weights, Tensor hidden, Tensor hiddenGradient, Tensor gradient)
+    {
+        var count = (int)features.shape[0];
+        var result = empty([DenseBlock.Rows(count), features.shape[1]], ScalarType.Float32);
+        var offset = OffsetOf(DensePart);
+        fixed (float* x = Engine.Floats(features.detach()), flat = Engine.Floats(weights), output = Engine.Floats(hidden.detach()),
+               outputGradient = Engine.Floats(hiddenGradient), to = Engine.Floats(gradient), inputGradient = Engine.Floats(result))
+            dense.Backward(x, flat + offset, count, output, outputGradient, to + offset, inputGradient);
+        return result.narrow(0, 0, count);
+    }
+
+    /// <summary>Dropout and the second dense layer.</summary>
+    private Tensor Logits(Tensor hidden, Tensor[] views, long? trainingSeed)
+    {
         if (trainingSeed is { } seed && _parameters.Dropout > 0)
         {
             Engine.Seed(seed);
-            x = functional.dropout(x, _parameters.Dropout, true);
+            hidden = functional.dropout(hidden, _parameters.Dropout, true);
         }
 
-        return functional.linear(x, views[next++].reshape(Classes, -1), views[next]).MoveToOuterDisposeScope();
+        return functional.linear(hidden, views[DensePart + 2].reshape(Classes, -1), views[DensePart + 3]);
     }
 
     /// <summary>What the network consists of, without making it.</summary>

@@ -77,7 +77,7 @@ internal abstract class Network : IDisposable
     }
 
     /// <summary>The parts as views of the flat tensor, each in its training shape.</summary>
-    public Tensor[] CutParts() => Cut(Flat, Parts, _sizes);
+    public Tensor[] CutParts() => Cut(Flat);
 
     /// <summary>The buffers, likewise.</summary>
     public Tensor[] CutBuffers() => Buffers is null ? [] : Cut(Buffers, BufferParts, _bufferSizes);
@@ -117,6 +117,12 @@ internal abstract class Network : IDisposable
         for (var i = 0; i < pieces.Length; i++) parts[i].Fill(pieces[i]);
         return Engine.ToDevice(flat);
     }
+
+    /// <summary>Where the first value of a part is in <see cref="Flat"/>.</summary>
+    protected long OffsetOf(int part) => _sizes.Take(part).Sum();
+
+    /// <summary>The parts of a tensor that is laid out like <see cref="Flat"/>.</summary>
+    protected Tensor[] Cut(Tensor flat) => Cut(flat, Parts, _sizes);
 
     private static Tensor[] Cut(Tensor flat, IReadOnlyList<NetworkPart> parts, long[] sizes)
     {

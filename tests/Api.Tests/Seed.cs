@@ -64,7 +64,7 @@ internal static class Seed
         database.ExecuteAsync(
             """
             INSERT INTO workers (id, name, host, process_id, version, trainers, slots, busy_slots, job_engine, torch_engine, started_at, last_seen_at)
-            VALUES (gen_random_uuid(), $1, 'host', 1, '0.1.0', '{torch}', $2, $3, 'Quartz 4.7.3', 'libtorch 1.13.1 (cpu)', now(), now() - $4 * interval '1 second')
+            VALUES (gen_random_uuid(), $1, 'host', 1, '0.1.0', '{torch}', $2, $3, 'Hangfire 1.8.25', 'TorchSharp 0.107.0 on libtorch 2.10.0 (cpu)', now(), now() - $4 * interval '1 second')
             """,
             name, slots, busySlots, seenSecondsAgo);
 

@@ -5,6 +5,7 @@ var root = new RootCommand("Benchmarks: each compares with a named peer that is 
 {
     StepBenchmark.CreateCommand(),
     StepPeer.CreateCommand(),
+    EagerPeer.CreateCommand(),
     GridBenchmark.CreateCommand(),
     AccuracyBenchmark.CreateCommand(),
 };

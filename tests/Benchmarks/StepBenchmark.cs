@@ -1,14 +1,12 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using MlExperiments.Worker;
-using MlExperiments.Worker.Slots;
 
 namespace MlExperiments.Benchmarks;
 
 /// <summary>
-/// <c>step</c>: one training step of ours against the same network in PyTorch (train.py), each in a process of its own with one thread;
-/// Adam, batch 64, 28 x 28 x 1, dropout 0. Rounds alternate, so that a machine that is busy for a while is so for both.
+/// <c>step</c>: one training step of ours against the same network in eager PyTorch (train.py) and of TorchSharp's own modules, each in a process of its
+/// own with one thread; Adam, batch 64, 28 x 28 x 1, dropout 0. Sides take turns, so that a machine that is busy for a while is so for all.
 /// </summary>
 internal static class StepBenchmark
 {
@@ -20,55 +18,59 @@ internal static class StepBenchmark
         var rounds = Options.AtLeast(1, new("--rounds") { Description = "How often each side has its turn", DefaultValueFactory = _ => 10 });
         var steps = Options.AtLeast(1, new("--steps") { Description = "Steps a turn", DefaultValueFactory = _ => 20 });
         var python = Options.Python();
-        var sameAllocator = new Option<bool>("--same-allocator") { Description = "Give mimalloc, which our trainers run with, to PyTorch too" };
         var precision = Options.Precision();
-        var command = new Command("step", "One training step against PyTorch's, at one thread") { layers, rounds, steps, python, sameAllocator, precision };
+        var command = new Command("step", "One training step against PyTorch's and TorchSharp's, at one thread") { layers, rounds, steps, python, precision };
         command.SetAction(result => Run(
-            result.GetValue(layers)!, result.GetValue(rounds), result.GetValue(steps), result.GetValue(python)!, result.GetValue(sameAllocator), result.GetValue(precision)!));
+            result.GetValue(layers)!, result.GetValue(rounds), result.GetValue(steps), result.GetValue(python)!, result.GetValue(precision)!));
         return command;
     }
 
-    private static int Run(int[] layers, int rounds, int steps, string python, bool sameAllocator, string precision)
+    private static int Run(int[] layers, int rounds, int steps, string python, string precision)
     {
-        Console.WriteLine("Milliseconds a step, medians; the processor's time in brackets, which other programs' load moves less.");
+        Console.WriteLine("Milliseconds a step, medians; the processor's time in brackets, which other programs' load moves less. Ratios: ours to the peer's, by the clock and (by the processor's time).");
         Console.WriteLine();
-        Console.WriteLine("| layers | ours | PyTorch | ratio | of its median round | the core's peak | of it ours, PyTorch |");
-        Console.WriteLine("|---|---|---|---|---|---|---|");
+        Console.WriteLine("| layers | ours | share of the core's peak | PyTorch, eager | ratio | TorchSharp, eager | ratio | TorchSharp, eager, channels last, mimalloc | ratio |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|---|");
         foreach (var count in layers)
         {
-            using var ours = new Side(Ours(count, precision));
-            using var theirs = new Side(Theirs(python, count, sameAllocator ? ours.Allocator : []));
-            ours.Take(WarmUpSteps);
-            theirs.Take(WarmUpSteps);
-            // The peak is measured between the rounds: a core is as fast as its neighbours let it be.
-            var turns = Enumerable.Range(0, rounds).Select(_ => (Ours: ours.Take(steps), Theirs: theirs.Take(steps), Peak: theirs.Peak())).ToList();
+            using var ours = new Side(Benchmark("steps", $"{count}", precision));
+            using var pyTorch = new Side(OneThread(new(python, [Path.Combine(AppContext.BaseDirectory, "steps.py"), $"{count}"])));
+            using var torchSharp = new Side(OneThread(Benchmark("eager", $"{count}")));
+            using var tuned = new Side(Benchmark("eager", $"{count}", "--tuned"));
+            Side[] sides = [ours, pyTorch, torchSharp, tuned];
+            foreach (var side in sides) side.Take(WarmUpSteps);
 
-            var (a, b) = (turns.SelectMany(turn => turn.Ours).ToList(), turns.SelectMany(turn => turn.Theirs).ToList());
-            var (wall, cpu) = (Median(a, time => time.Wall) / Median(b, time => time.Wall), Median(a, time => time.Cpu) / Median(b, time => time.Cpu));
-            var peak = Median(turns, turn => turn.Peak);
-            var round = Median(turns, turn => Median(turn.Ours, time => time.Wall) / Median(turn.Theirs, time => time.Wall));
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {count} | {Describe(a)} | {Describe(b)} | {wall:F2} ({cpu:F2}) | {round:F2} | {peak:F0} GFLOP/s | {Share(a):P0}, {Share(b):P0} |"));
+            var times = sides.Select(_ => new List<Time>()).ToList();
+            var peaks = new List<double>();
+            for (var round = 0; round < rounds; round++)
+            {
+                foreach (var (side, its) in sides.Zip(times)) its.AddRange(side.Take(steps));
+                // Between the rounds: a core is as fast as its neighbours let it be.
+                peaks.Add(pyTorch.Peak());
+            }
 
-            double Share(List<Time> times) => GigaFlop(count) / (Median(times, time => time.Cpu) / 1000) / peak;
+            var share = GigaFlop(count) / (Median(times[0], time => time.Cpu) / 1000) / Median(peaks, peak => peak);
+            Console.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"| {count} | {Describe(times[0])} | {share:P0} | {string.Join(" | ", times.Skip(1).Select(theirs => $"{Describe(theirs)} | {Ratio(times[0], theirs)}"))} |"));
         }
 
         return 0;
     }
 
-    // As workers start trainers.
-    private static ProcessStartInfo Ours(int layers, string precision)
-    {
-        var options = new WorkerOptions { TrainerCommand = "dotnet", TrainerArguments = [typeof(StepPeer).Assembly.Location, "steps", $"{layers}", precision] };
-        return new TrainerProgram(Microsoft.Extensions.Options.Options.Create(options)).StartInfo();
-    }
+    // Ours sets its environment by itself, as trainers do.
+    private static ProcessStartInfo Benchmark(params string[] arguments) => new("dotnet", [typeof(StepBenchmark).Assembly.Location, .. arguments]);
 
-    private static ProcessStartInfo Theirs(string python, int layers, IEnumerable<KeyValuePair<string, string?>> environment)
+    private static ProcessStartInfo OneThread(ProcessStartInfo start)
     {
-        var start = new ProcessStartInfo(python, [Path.Combine(AppContext.BaseDirectory, "steps.py"), $"{layers}"]);
-        foreach (var (variable, value) in environment.Append(new("OMP_NUM_THREADS", "1")).Append(new("OPENBLAS_NUM_THREADS", "1")))
-            start.Environment[variable] = value;
+        foreach (var variable in new[] { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS" })
+            start.Environment[variable] = "1";
         return start;
     }
+
+    private static string Ratio(List<Time> ours, List<Time> theirs) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{Median(ours, time => time.Wall) / Median(theirs, time => time.Wall):F2} ({Median(ours, time => time.Cpu) / Median(theirs, time => time.Cpu):F2})");
 
     /// <summary>
     /// What a step of 64 images has to compute, by direct convolution: two operations a product, forward, for the weights' gradient, and for the inputs'
@@ -111,9 +113,6 @@ internal static class StepBenchmark
             start.RedirectStandardInput = start.RedirectStandardOutput = true;
             _process = Process.Start(start)!;
         }
-
-        /// <summary>The variables that say which allocator it has, and how that is to behave.</summary>
-        public IEnumerable<KeyValuePair<string, string?>> Allocator => _process.StartInfo.Environment.Where(variable => variable.Key is "LD_PRELOAD" || variable.Key.StartsWith("MIMALLOC", StringComparison.Ordinal));
 
         public IReadOnlyList<Time> Take(int steps)
         {

@@ -56,8 +56,8 @@ internal sealed class StepPeer : ITrainingHost
 
     private static int Train(int layers, string precision)
     {
-        Posix.LimitLibrariesToOneThread();
-        Engine.UseOneThread();
+        ProcessSettings.Apply();
+        Engine.Start(Engine.Cpu);
         using var folder = new TemporaryFolder();
         var dataSet = Path.Combine(folder.Path, "digits.safetensors");
         string[] classes = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];

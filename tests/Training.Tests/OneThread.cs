@@ -1,5 +1,3 @@
-using MlExperiments.Training.Cli;
-
 namespace MlExperiments.Training.Tests;
 
 /// <summary>Tests compute as trainers do: with one thread, and so with the same bits.</summary>
@@ -7,9 +5,5 @@ namespace MlExperiments.Training.Tests;
 public sealed class OneThread
 {
     [OneTimeSetUp]
-    public void LimitThreads()
-    {
-        Posix.LimitLibrariesToOneThread();
-        Engine.UseOneThread();
-    }
+    public void StartEngine() => Engine.Start(Engine.Cpu);
 }

@@ -358,7 +358,7 @@ public sealed class TrajectoryWriterTests
         BlobHash = Rows.Hash($"checkpoint {step}"),
         Length = 10,
         TrainSeconds = 1,
-        Engine = "libtorch",
+        Engine = "TorchSharp",
         EngineVersion = "1.13.1",
         Device = "cpu",
         CreatedAt = TimeProvider.System.GetUtcNow(),

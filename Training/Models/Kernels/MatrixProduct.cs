@@ -20,39 +20,47 @@ internal static unsafe class MatrixProduct
     /// <param name="columns">A multiple of <see cref="ColumnGroup"/>.</param>
     /// <param name="leftRow">Values of the left matrix from one row to the next.</param>
     /// <param name="leftDepth">And from one column to the next: 1, or with a <paramref name="leftRow"/> of 1 it is read transposed.</param>
+    /// <param name="rightRow">Values of the right matrix from one row to the next.</param>
+    /// <param name="resultRow">Values of the result from one row to the next.</param>
     /// <param name="add">Whether to add to the result.</param>
-    public static void Multiply(float* left, nint leftRow, nint leftDepth, float* right, float* result, int rows, int depth, int columns, bool add)
+    public static void Multiply(
+        float* left, nint leftRow, nint leftDepth, float* right, nint rightRow, float* result, nint resultRow, int rows, int depth, int columns, bool add)
     {
-        if (Vector512.IsHardwareAccelerated) MultiplyByEightRows(left, leftRow, leftDepth, right, result, rows, depth, columns, add);
-        else MultiplyByFourRows(left, leftRow, leftDepth, right, result, rows, depth, columns, add);
+        if (Vector512.IsHardwareAccelerated) MultiplyByEightRows(left, leftRow, leftDepth, right, rightRow, result, resultRow, rows, depth, columns, add);
+        else MultiplyByFourRows(left, leftRow, leftDepth, right, rightRow, result, resultRow, rows, depth, columns, add);
     }
 
+    /// <summary>The same where the rows of the right matrix and of the result lie one behind another.</summary>
+    public static void Multiply(float* left, nint leftRow, nint leftDepth, float* right, float* result, int rows, int depth, int columns, bool add) =>
+        Multiply(left, leftRow, leftDepth, right, columns, result, columns, rows, depth, columns, add);
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyByEightRows(float* left, nint leftRow, nint leftDepth, float* right, float* result, int rows, int depth, int columns, bool add)
+    private static void MultiplyByEightRows(
+        float* left, nint leftRow, nint leftDepth, float* right, nint rightRow, float* result, nint resultRow, int rows, int depth, int columns, bool add)
     {
         for (var column = 0; column < columns; column += ColumnGroup)
         {
             for (var row = 0; row < rows; row += 8)
             {
-                var to = result + ((nint)row * columns) + column;
+                var to = result + (row * resultRow) + column;
                 Vector512<float> s0, s1, s2, s3, s4, s5, s6, s7;
                 s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = Vector512<float>.Zero;
                 if (add)
                 {
                     s0 = Vector512.Load(to);
-                    s1 = Vector512.Load(to + columns);
-                    s2 = Vector512.Load(to + (2 * columns));
-                    s3 = Vector512.Load(to + (3 * columns));
-                    s4 = Vector512.Load(to + (4 * columns));
-                    s5 = Vector512.Load(to + (5 * columns));
-                    s6 = Vector512.Load(to + (6 * columns));
-                    s7 = Vector512.Load(to + (7 * columns));
+                    s1 = Vector512.Load(to + resultRow);
+                    s2 = Vector512.Load(to + (2 * resultRow));
+                    s3 = Vector512.Load(to + (3 * resultRow));
+                    s4 = Vector512.Load(to + (4 * resultRow));
+                    s5 = Vector512.Load(to + (5 * resultRow));
+                    s6 = Vector512.Load(to + (6 * resultRow));
+                    s7 = Vector512.Load(to + (7 * resultRow));
                 }
 
                 var top = left + (row * leftRow);
                 var bottom = top + (4 * leftRow);
                 var from = right + column;
-                for (var i = 0; i < depth; i++, top += leftDepth, bottom += leftDepth, from += columns)
+                for (var i = 0; i < depth; i++, top += leftDepth, bottom += leftDepth, from += rightRow)
                 {
                     var values = Vector512.Load(from);
                     s0 = Vector512.FusedMultiplyAdd(values, Vector512.Create(top[0]), s0);
@@ -66,43 +74,44 @@ internal static unsafe class MatrixProduct
                 }
 
                 s0.Store(to);
-                s1.Store(to + columns);
-                s2.Store(to + (2 * columns));
-                s3.Store(to + (3 * columns));
-                s4.Store(to + (4 * columns));
-                s5.Store(to + (5 * columns));
-                s6.Store(to + (6 * columns));
-                s7.Store(to + (7 * columns));
+                s1.Store(to + resultRow);
+                s2.Store(to + (2 * resultRow));
+                s3.Store(to + (3 * resultRow));
+                s4.Store(to + (4 * resultRow));
+                s5.Store(to + (5 * resultRow));
+                s6.Store(to + (6 * resultRow));
+                s7.Store(to + (7 * resultRow));
             }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal static void MultiplyByFourRows(float* left, nint leftRow, nint leftDepth, float* right, float* result, int rows, int depth, int columns, bool add)
+    internal static void MultiplyByFourRows(
+        float* left, nint leftRow, nint leftDepth, float* right, nint rightRow, float* result, nint resultRow, int rows, int depth, int columns, bool add)
     {
         for (var column = 0; column < columns; column += ColumnGroup)
         {
             for (var row = 0; row < rows; row += 4)
             {
-                var to = result + ((nint)row * columns) + column;
+                var to = result + (row * resultRow) + column;
                 var toNext = to + 8;
                 Vector256<float> s0, s1, s2, s3, t0, t1, t2, t3;
                 s0 = s1 = s2 = s3 = t0 = t1 = t2 = t3 = Vector256<float>.Zero;
                 if (add)
                 {
                     s0 = Vector256.Load(to);
-                    s1 = Vector256.Load(to + columns);
-                    s2 = Vector256.Load(to + (2 * columns));
-                    s3 = Vector256.Load(to + (3 * columns));
+                    s1 = Vector256.Load(to + resultRow);
+                    s2 = Vector256.Load(to + (2 * resultRow));
+                    s3 = Vector256.Load(to + (3 * resultRow));
                     t0 = Vector256.Load(toNext);
-                    t1 = Vector256.Load(toNext + columns);
-                    t2 = Vector256.Load(toNext + (2 * columns));
-                    t3 = Vector256.Load(toNext + (3 * columns));
+                    t1 = Vector256.Load(toNext + resultRow);
+                    t2 = Vector256.Load(toNext + (2 * resultRow));
+                    t3 = Vector256.Load(toNext + (3 * resultRow));
                 }
 
                 var at = left + (row * leftRow);
                 var from = right + column;
-                for (var i = 0; i < depth; i++, at += leftDepth, from += columns)
+                for (var i = 0; i < depth; i++, at += leftDepth, from += rightRow)
                 {
                     var values = Vector256.Load(from);
                     var next = Vector256.Load(from + 8);
@@ -121,13 +130,13 @@ internal static unsafe class MatrixProduct
                 }
 
                 s0.Store(to);
-                s1.Store(to + columns);
-                s2.Store(to + (2 * columns));
-                s3.Store(to + (3 * columns));
+                s1.Store(to + resultRow);
+                s2.Store(to + (2 * resultRow));
+                s3.Store(to + (3 * resultRow));
                 t0.Store(toNext);
-                t1.Store(toNext + columns);
-                t2.Store(toNext + (2 * columns));
-                t3.Store(toNext + (3 * columns));
+                t1.Store(toNext + resultRow);
+                t2.Store(toNext + (2 * resultRow));
+                t3.Store(toNext + (3 * resultRow));
             }
         }
     }

@@ -57,7 +57,7 @@ public abstract class ControlFixture : ApiFixture
             await Database.ExecuteAsync(
                 """
                 INSERT INTO checkpoints (id, trajectory_id, step, blob_hash, length, train_seconds, engine, engine_version, device, created_at)
-                SELECT gen_random_uuid(), trajectory_id, $2, repeat('c', 64), 10, 1, 'libtorch', '1', 'cpu', now() FROM experiments WHERE id = $1
+                SELECT gen_random_uuid(), trajectory_id, $2, repeat('c', 64), 10, 1, 'TorchSharp', '1', 'cpu', now() FROM experiments WHERE id = $1
                 """,
                 id, at);
     }

@@ -30,7 +30,7 @@ public sealed class PreviewTests : ApiFixture
         await Database.ExecuteAsync(
             """
             INSERT INTO checkpoints (id, trajectory_id, step, blob_hash, length, train_seconds, engine, engine_version, device, created_at)
-            SELECT gen_random_uuid(), trajectory_id, 100, repeat('b', 64), 1, 1, 'libtorch', '1.13', 'cpu', now() FROM experiments WHERE id = $1
+            SELECT gen_random_uuid(), trajectory_id, 100, repeat('b', 64), 1, 1, 'TorchSharp', '1', 'cpu', now() FROM experiments WHERE id = $1
             """,
             first);
         const string More = """{"space": {"learningRate": [0.1, 0.2], "steps": [100, 500]}, "fixed": {"layers": 1}""";

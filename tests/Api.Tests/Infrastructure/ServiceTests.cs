@@ -16,7 +16,7 @@ public sealed class ServiceTests : ApiFixture
 
         Assert.That(workers, Is.EqualTo(new[] { "working alive", "silent lost" }));
         Assert.That(study.GetProperty("experiments")[0].GetProperty("waitingFor").GetString(), Is.EqualTo("a free slot: the only one is busy"));
-        Assert.That(about.GetProperty("torchEngines").ToString(), Is.EqualTo("""["libtorch 1.13.1 (cpu)"]"""));
+        Assert.That(about.GetProperty("torchEngines").ToString(), Is.EqualTo("""["TorchSharp 0.107.0 on libtorch 2.10.0 (cpu)"]"""));
         Assert.That(about.GetProperty("database").GetString(), Does.StartWith("PostgreSQL "));
         Assert.That(about.GetProperty("version").GetString(), Is.EqualTo("0.1.0"));
         await InvalidAsync(await Client.GetAsync("/api/workers?limit=0"), "limit");

@@ -164,15 +164,17 @@ public sealed class CnnTests
     }
 
     /// <summary>The smallest and the largest images, and the narrowest: each way of computing gives what the other gives.</summary>
-    [TestCase(8, 8, 1, 8)]
-    [TestCase(8, 8, 3, 3)]
-    [TestCase(224, 224, 3, 4)]
-    [TestCase(224, 8, 1, 4)]
-    public void Train_AtTheEdgesOfSize_IsTheSameByFusedBlocksAndByLibtorch(int width, int height, int channels, int layers)
+    [TestCase(8, 8, 1, 8, 64)]
+    [TestCase(8, 8, 3, 3, 64)]
+    [TestCase(224, 224, 3, 4, 64)]
+    [TestCase(224, 8, 1, 4, 64)]
+    [TestCase(28, 28, 1, 2, 20, Description = "the dense layer is libtorch's")]
+    [TestCase(28, 28, 1, 4, 20, Description = "and the last block")]
+    public void Train_AtTheEdgesOfSize_IsTheSameByOurKernelsAndByLibtorch(int width, int height, int channels, int layers, int denseUnits)
     {
         using var scope = NewDisposeScope();
         var shape = new ImageShape(width, height, channels);
-        var parameters = Parameters with { Filters = 16, DenseUnits = 64, Layers = layers };
+        var parameters = Parameters with { Filters = 16, DenseUnits = denseUnits, Layers = layers };
         using var network = new Cnn(parameters, shape, 4);
         // The same weights in kernels that no block is fused for: with zeros around each.
         using var wide = new Cnn(parameters with { KernelSize = 5 }, shape, 4);

@@ -1,14 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
-using Microsoft.Extensions.Options;
 using MlExperiments.Shared.Contracts;
-using MlExperiments.Worker;
-using MlExperiments.Worker.Slots;
 
 namespace MlExperiments.Training.Tests.Support;
 
-/// <summary>The real executable, started as workers start it and spoken to through its standard streams.</summary>
+/// <summary>The real executable, spoken to through its standard streams.</summary>
 internal sealed class TrainerProcess : IDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
@@ -16,29 +13,33 @@ internal sealed class TrainerProcess : IDisposable
     private readonly Process _process;
     private readonly Task<string> _errors;
 
-    private TrainerProcess(string[] arguments)
+    private TrainerProcess(string program, string[] arguments, params (string Name, string Value)[] environment)
     {
-        var options = new WorkerOptions { TrainerCommand = "dotnet", TrainerArguments = [typeof(Engine).Assembly.Location, .. arguments] };
-        var start = new TrainerProgram(Options.Create(options)).StartInfo();
-        start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
+        var start = new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in environment) start.Environment[name] = value;
         _process = Process.Start(start)!;
         _errors = _process.StandardError.ReadToEndAsync();
     }
 
+    private static string BuiltIn => typeof(Engine).Assembly.Location;
+
     public string Id => _process.Id.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>A trainer that has said it is ready.</summary>
-    public static async Task<TrainerProcess> ServeAsync()
+    public static async Task<TrainerProcess> ServeAsync(params (string Name, string Value)[] environment)
     {
-        var trainer = new TrainerProcess(["serve"]);
+        var trainer = new TrainerProcess(BuiltIn, ["serve"], environment);
         Assert.That(await trainer.NextAsync(), Is.TypeOf<ReadyEvent>());
         return trainer;
     }
 
     /// <summary>Runs a command to its end.</summary>
-    public static async Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments)
+    public static Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments) => RunProgramAsync(BuiltIn, arguments);
+
+    /// <summary>Runs a command of another copy of the program to its end.</summary>
+    public static async Task<(int Code, string Output, string Errors)> RunProgramAsync(string program, params string[] arguments)
     {
-        using var trainer = new TrainerProcess(arguments);
+        using var trainer = new TrainerProcess(program, arguments);
         trainer._process.StandardInput.Close();
         var output = await trainer._process.StandardOutput.ReadToEndAsync().WaitAsync(Deadline);
         return (await trainer.EndAsync(), output, await trainer._errors);

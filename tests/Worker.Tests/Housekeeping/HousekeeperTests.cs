@@ -171,7 +171,7 @@ public sealed class HousekeeperTests
     private Task AddCheckpointAsync(Guid trajectoryId, string blob) => ExecuteAsync(
         """
         INSERT INTO checkpoints (id, trajectory_id, step, blob_hash, length, train_seconds, engine, engine_version, device, created_at)
-        VALUES (gen_random_uuid(), $1, 10, $2, 10, 1, 'libtorch', '1', 'cpu', now())
+        VALUES (gen_random_uuid(), $1, 10, $2, 10, 1, 'TorchSharp', '1', 'cpu', now())
         """,
         trajectoryId, blob);
 

@@ -36,7 +36,7 @@ public sealed unsafe class MatrixProductTests
                 var (byFour, chosen) = (Values(rows * columns, 3), Values(rows * columns, 3));
                 fixed (float* a = left, b = right, four = byFour, result = chosen)
                 {
-                    MatrixProduct.MultiplyByFourRows(a, rowStride, depthStride, b, four, rows, depth, columns, add);
+                    MatrixProduct.MultiplyByFourRows(a, rowStride, depthStride, b, columns, four, columns, rows, depth, columns, add);
                     MatrixProduct.Multiply(a, rowStride, depthStride, b, result, rows, depth, columns, add);
                 }
 

@@ -6,7 +6,7 @@ using MlExperiments.Training.Tests.Support;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace MlExperiments.Training.Tests.LibTorch;
+namespace MlExperiments.Training.Tests.Loop;
 
 [NonParallelizable]
 public sealed class LeakTests
