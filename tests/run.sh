@@ -10,27 +10,35 @@ done
 
 PROJECTS=()
 FILTER=
-PATIENCE=10m # a single test that takes longer hangs
+PATIENCE=5m # a single test that takes longer hangs
 WORK= # a temporary folder: the database, the results, and what the tests leave
+
+# Projects run side by side, since most tests wait: for processes to start, leases to expire, browsers. Those that take
+# longest start first. Tests of the category Alone, which measure time or memory or make the machine busy, run by
+# themselves afterwards.
+AT_ONCE=3
+LONGEST_FIRST=(Faults.Tests EndToEnd.Tests Worker.Tests Training.Tests Api.Tests)
+declare -A RUNNING=() # the runs that have not ended, by the process of each
+declare -A STARTED=() # when each run began, in seconds of this script
 
 PASSED=0
 FAILED=0
 SKIPPED=0
 
 # Tests throw their data away, and every fixture has a database of its own.
-FAST_SETTINGS=(max_connections=300 shared_buffers=128MB fsync=off full_page_writes=off synchronous_commit=off)
+FAST_SETTINGS=(max_connections=600 shared_buffers=128MB fsync=off full_page_writes=off synchronous_commit=off)
 
 usage() {
   cat <<'END'
 Usage: tests/run.sh [options] [PROJECT...]
 
 Installs the Debian packages and the Node.js tools that are missing, starts a PostgreSQL of its own, builds the solution
-and runs the tests of all projects, or of those named (Api.Tests, Worker.Tests, ...). The last line reads
-"N passed, N failed, N skipped".
+and runs the tests of all projects, or of those named (Api.Tests, Worker.Tests, ...), three projects at a time. The last
+line reads "N passed, N failed, N skipped".
 
   --filter EXPR   only the tests that match, for example --filter FullyQualifiedName~Sampler
   --long          also those that take minutes
-  --no-node       without those that need Node.js: the page, the Postman collection, the check of the OpenAPI document, and ONNX Runtime
+  --no-node       without those that need Node.js: the page, the Postman collection, and the check of the OpenAPI document
   --help          this text
 END
 }
@@ -68,19 +76,22 @@ read_arguments() {
   if ((${#PROJECTS[@]} == 0)); then
     mapfile -t PROJECTS < <(cd "$ROOT/tests" && printf '%s\n' *.Tests/*.Tests.csproj | sed 's|/.*||')
   fi
+  order_projects
+}
+
+order_projects() {
+  local project ordered=()
+  for project in "${LONGEST_FIRST[@]}" "${PROJECTS[@]}"; do
+    if [[ " ${PROJECTS[*]} " == *" $project "* && " ${ordered[*]} " != *" $project "* ]]; then
+      ordered+=("$project")
+    fi
+  done
+  PROJECTS=("${ordered[@]}")
 }
 
 # Whether any of the projects runs Node.js tools.
 needs_node() {
-  needs_postman_tools || needs_onnx_runtime
-}
-
-needs_postman_tools() {
   [[ -z ${MLEXPERIMENTS_WITHOUT_NODE:-} && " ${PROJECTS[*]} " =~ ' '(EndToEnd|Page).Tests' ' ]]
-}
-
-needs_onnx_runtime() {
-  [[ -z ${MLEXPERIMENTS_WITHOUT_NODE:-} && " ${PROJECTS[*]} " == *' Training.Tests '* ]]
 }
 
 needs_page() {
@@ -97,8 +108,8 @@ need_test_packages() {
     packages+=(chromium)
   fi
   if [[ " ${PROJECTS[*]} " == *' Training.Tests '* ]]; then
-    # Another PyTorch to compare the networks with, and ONNX's own checker.
-    packages+=(python3-torch python3-torchvision python3-onnx)
+    # Another PyTorch to compare the networks with.
+    packages+=(python3-torch python3-torchvision)
   fi
   if [[ " ${PROJECTS[*]} " == *' Faults.Tests '* ]]; then
     # Clocks that are wrong, and a library that fails flushes.
@@ -145,43 +156,6 @@ check_scripts() {
   fi
 }
 
-# count_check WHAT COMMAND...: one more test, which the command is.
-count_check() {
-  local what=$1
-  shift
-  if run_quietly "$WORK/page.log" "$@"; then
-    PASSED=$((PASSED + 1))
-  else
-    say "Failed: $what (see above)"
-    FAILED=$((FAILED + 1))
-  fi
-}
-
-# The page's own checks: types that fit the service's description, lint, and the tests of what is pure.
-check_page() {
-  local folder=$ROOT/Api/ClientApp started=$SECONDS before=$((PASSED + FAILED)) passed=0 failed=0
-  if [[ ! -f $ROOT/Api/wwwroot/index.html ]]; then
-    say "Failed: the page wasn't built; $folder needs Node.js 18 or later, and npm ci that succeeds"
-    FAILED=$((FAILED + 1))
-    return
-  fi
-  dotnet "$ROOT/Api/bin/Debug/net10.0/MlExperiments.Api.dll" openapi "$folder/src/api/openapi.json"
-  run_quietly "$WORK/page.log" npm run --silent --prefix "$folder" api || fail "The page's types couldn't be made (see above)."
-  count_check "the page's types" npm run --silent --prefix "$folder" check
-  count_check "the page's lint" npm run --silent --prefix "$folder" lint
-  run_quietly "$WORK/page.log" npm run --silent --prefix "$folder" test -- --reporter=default --reporter=json --outputFile.json="$WORK/page.json" || true
-  if [[ -s $WORK/page.json ]]; then
-    passed=$(jq .numPassedTests "$WORK/page.json")
-    failed=$(jq '.numFailedTests + ([.testResults[] | select(.status == "failed" and (.assertionResults | length) == 0)] | length)' "$WORK/page.json")
-  fi
-  if ((passed + failed == 0)); then
-    failed=1
-  fi
-  PASSED=$((PASSED + passed))
-  FAILED=$((FAILED + failed))
-  say "Page: $((PASSED + FAILED - before)) checks in $((SECONDS - started)) s"
-}
-
 start_database() {
   pg_start "$WORK/database" "$WORK/postgres.log" "${FAST_SETTINGS[@]}"
   MLEXPERIMENTS_TEST_POSTGRES=$(pg_connection)
@@ -198,52 +172,104 @@ build() {
   fi
 }
 
-# run_project NAME: runs its tests and counts what the results file says. A host that crashed or hung, or a project that
-# has no test at all, counts as one failure more, whatever the results say.
-run_project() {
-  local name=$1 status=0 started=$SECONDS log=$WORK/$1.log results=$WORK/results/$1.trx options=()
-  local passed=0 failed=0 skipped=0
+# start_run RUN COMMAND...: runs a project's tests in the background, in a folder of their own. Every process that they
+# start carries its name as a mark.
+start_run() {
+  local run=$1
+  shift
+  say "Running $run ..."
+  mkdir -p "$WORK/$run/tmp"
+  start_task "$WORK/$run/log" env "MLEXPERIMENTS_TESTS=$WORK/$run" "TMPDIR=$WORK/$run/tmp" "$@"
+  RUNNING[$TASK_PID]=$run
+  STARTED[$run]=$SECONDS
+  TASK_PID=
+}
+
+# start_tests PROJECT RUN CONDITION: those of a project's tests that meet the condition and the filter.
+start_tests() {
+  local project=$1 run=$2 condition=$3
   if [[ -n $FILTER ]]; then
-    options=(--filter "$FILTER")
+    condition="($FILTER)&$condition"
+  fi
+  start_run "$run" dotnet test "$ROOT/tests/$project/$project.csproj" --configuration Debug --no-build --nologo --verbosity quiet \
+    --results-directory "$WORK/$run" --logger "trx;LogFileName=results.trx" \
+    --blame-hang-timeout "$PATIENCE" --blame-hang-dump-type none --filter "$condition"
+}
+
+# wait_for_run: waits until one of the runs ends, and counts and prints what came of it.
+wait_for_run() {
+  local process status=0 run
+  wait -n -p process "${!RUNNING[@]}" || status=$?
+  run=${RUNNING[$process]}
+  # No test may leave a process behind.
+  end_marked "MLEXPERIMENTS_TESTS=$WORK/$run" 5
+  unset "RUNNING[$process]"
+  report_run "$run" "$status"
+}
+
+# report_run RUN STATUS: counts what the results file says. A host that crashed or hung, or a run that has no test at all,
+# counts as one failure more, whatever the results say.
+report_run() {
+  local run=$1 status=$2 folder=$WORK/$1 passed=0 failed=0 skipped=0
+  if [[ -s $folder/results.trx ]]; then
+    awk -f "$ROOT/tests/results.awk" "$folder/results.trx" >"$folder/results.txt"
+  fi
+  if [[ -s $folder/results.txt ]]; then
+    read -r passed failed skipped < <(tail -n 1 "$folder/results.txt")
+    sed '$d' "$folder/results.txt"
   fi
   # The log is shown where it explains a failure, not for each test that fails.
-  run_quietly "$log" dotnet test "$ROOT/tests/$name/$name.csproj" --configuration Debug --no-build --nologo --verbosity quiet \
-    --results-directory "$WORK/results" --logger "trx;LogFileName=$name.trx" \
-    --blame-hang-timeout "$PATIENCE" --blame-hang-dump-type none "${options[@]}" 2>/dev/null || status=$?
-
-  if [[ -s $results ]]; then
-    awk -f "$ROOT/tests/results.awk" "$results" >"$WORK/$name.txt"
-    read -r passed failed skipped < <(tail -n 1 "$WORK/$name.txt")
-    sed '$d' "$WORK/$name.txt"
-  fi
-  if grep -qF 'Test Run Aborted' "$log" \
+  if grep -qF 'Test Run Aborted' "$folder/log" \
     || { ((failed == 0 && (status != 0 || passed + skipped == 0))) && ! no_match "$status" "$((passed + skipped))"; }; then
-    tail -n 40 "$log"
-    say "Failed: $name ended with status $status after $((passed + failed + skipped)) tests (see above)"
+    tail -n 40 "$folder/log"
+    say "Failed: $run ended with status $status after $((passed + failed + skipped)) tests (see above)"
     failed=$((failed + 1))
   fi
   PASSED=$((PASSED + passed))
   FAILED=$((FAILED + failed))
   SKIPPED=$((SKIPPED + skipped))
-  if [[ -s $WORK/faults.md ]]; then
-    say "$(<"$WORK/faults.md")"
-    rm "$WORK/faults.md"
+  if [[ -s $folder/faults.md ]]; then
+    say "$(<"$folder/faults.md")"
   fi
-  say "$name: $passed passed, $failed failed, $skipped skipped in $((SECONDS - started)) s"
+  say "$run: $passed passed, $failed failed, $skipped skipped in $((SECONDS - STARTED[$run])) s"
 }
 
-# With a filter, a project in which nothing matches is no failure.
+# With a filter, a run in which nothing matches is no failure.
 no_match() {
   [[ -n $FILTER ]] && (($1 == 0 && $2 == 0))
 }
 
 run_projects() {
-  local name
-  for name in "${PROJECTS[@]}"; do
-    say "Running $name ..."
-    run_project "$name"
-    # No test may leave a process behind.
-    end_marked "MLEXPERIMENTS_TESTS=$WORK" 5
+  local project
+  for project in "${PROJECTS[@]}"; do
+    while ((${#RUNNING[@]} >= AT_ONCE)); do
+      wait_for_run
+    done
+    start_tests "$project" "$project" 'TestCategory!=Alone'
+  done
+  if needs_page && [[ -z $FILTER ]]; then
+    start_run page-checks "$ROOT/tests/check-page.sh"
+  fi
+  while ((${#RUNNING[@]} > 0)); do
+    wait_for_run
+  done
+  for project in "${PROJECTS[@]}"; do
+    if grep -rqF '[Category("Alone")]' --include='*.cs' "$ROOT/tests/$project"; then
+      start_tests "$project" "$project-alone" 'TestCategory=Alone'
+      wait_for_run
+    fi
+  done
+}
+
+# Ends the runs that a signal interrupted.
+end_runs() {
+  local process
+  for process in "${!RUNNING[@]}"; do
+    kill -TERM -- "-$process" 2>/dev/null
+  done
+  for process in "${!RUNNING[@]}"; do
+    end_group "$process"
+    end_marked "MLEXPERIMENTS_TESTS=$WORK/${RUNNING[$process]}" 5
   done
 }
 
@@ -253,7 +279,7 @@ finish() {
   trap '' INT TERM HUP
   set +e
   end_task
-  end_marked "MLEXPERIMENTS_TESTS=$WORK" 5
+  end_runs
   pg_stop
   if [[ -n $PG_DATA && $PG_DATA != "$WORK"/* ]]; then
     rm -rf "${PG_DATA%/*}"
@@ -279,19 +305,11 @@ main() {
   need_test_packages
   need_dotnet "$ROOT"
   check_scripts
-  if needs_postman_tools; then
+  if needs_node; then
     install_node_tools postman
   fi
-  if needs_onnx_runtime; then
-    install_node_tools tests/Training.Tests/Onnx
-  fi
   build
-  if needs_page && [[ -z $FILTER ]]; then
-    check_page
-  fi
   start_database
-  mkdir "$WORK/tmp" "$WORK/results"
-  export TMPDIR=$WORK/tmp MLEXPERIMENTS_TESTS=$WORK
   ulimit -S -d $((8 * 1024 * 1024)) # KiB of a process: a test that takes memory without end fails, and the machine keeps its own
   run_projects
 }

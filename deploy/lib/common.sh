@@ -32,16 +32,22 @@ whole_number() {
   fi
 }
 
-# run_quietly LOG COMMAND...: the output goes to LOG and is shown only on failure. The command runs in the background
-# and is waited for, since bash handles a signal at once during `wait`, but only after a command in the foreground.
+# start_task LOG COMMAND...: runs the command in the background; its output goes to LOG. Sets TASK_PID.
 # It gets a process group of its own, so that all of it can be ended, and SIGTERM should this shell die without a word.
 # Descriptor 9, here and elsewhere, is local.sh's lock, which nobody else may hold on to.
 TASK_PID=
-run_quietly() {
-  local log=$1 status=0
+start_task() {
+  local log=$1
   shift
   setsid setpriv --pdeathsig TERM -- "$@" >"$log" 2>&1 </dev/null 9>&- &
   TASK_PID=$!
+}
+
+# run_quietly LOG COMMAND...: the output goes to LOG and is shown only on failure. The command runs in the background
+# and is waited for, since bash handles a signal at once during `wait`, but only after a command in the foreground.
+run_quietly() {
+  local log=$1 status=0
+  start_task "$@"
   wait "$TASK_PID" || status=$?
   TASK_PID=
   if ((status != 0)); then

@@ -5,6 +5,7 @@ namespace MlExperiments.EndToEnd.Tests;
 
 /// <summary>What a worker and the trainers that it starts keep in memory on real images: a machine of 1 GiB has room for the Api and PostgreSQL beside them.</summary>
 [TestFixture]
+[Category("Alone")]
 public sealed class MemoryTests
 {
     private const int MaxTrainerMebibytes = 300;

@@ -8,6 +8,7 @@ namespace MlExperiments.EndToEnd.Tests;
 
 /// <summary>The main job on real images: 70,000 MNIST digits, 27 experiments, the best one, and predictions.</summary>
 [TestFixture]
+[Category("Alone")]
 public sealed class MnistTests
 {
     private static readonly string[] Parameters = ["learningRate", "layers", "steps"];

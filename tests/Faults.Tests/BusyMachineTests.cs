@@ -6,6 +6,7 @@ namespace MlExperiments.Faults.Tests;
 
 /// <summary>A machine whose cores others keep busy.</summary>
 [TestFixture]
+[Category("Alone")]
 public sealed class BusyMachineTests
 {
     private TrainingGround _ground = null!;

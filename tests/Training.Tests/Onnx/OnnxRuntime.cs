@@ -1,58 +1,42 @@
-using System.Diagnostics;
-using System.Runtime.InteropServices;
-using System.Text.Json;
-using MlExperiments.Testing;
+using Microsoft.ML.OnnxRuntime;
 
 namespace MlExperiments.Training.Tests.Onnx;
 
-/// <summary>ONNX's own programs: ONNX Runtime, as WebAssembly in Node.js, and the checker in the distribution's python3-onnx.</summary>
-internal static class OnnxRuntime
+/// <summary>A model loaded by ONNX Runtime, which checks each node, type and shape first.</summary>
+internal sealed class OnnxRuntime : IDisposable
 {
-    /// <summary>Set by tests/run.sh where Node.js is not wanted; otherwise a runtime that is missing is a failure.</summary>
-    private const string WithoutVariable = "MLEXPERIMENTS_WITHOUT_NODE";
+    private readonly SessionOptions _options = new() { IntraOpNumThreads = 1 };
+    private readonly InferenceSession _session;
 
-    private const string Python = "/usr/bin/python3";
+    /// <exception cref="OnnxRuntimeException">The model is not valid ONNX, or its outputs have other shapes than it declares.</exception>
+    public OnnxRuntime(string path)
+    {
+        // Without this, a declared shape that differs from the inferred one is only a warning.
+        _options.AddSessionConfigEntry("session.strict_shape_type_inference", "1");
+        _session = new(path, _options);
+    }
 
-    private static readonly string Folder = Path.Combine(ServiceProcess.ProjectRoot, "tests", "Training.Tests", "Onnx");
+    public ModelMetadata Metadata => _session.ModelMetadata;
+    public IReadOnlyDictionary<string, NodeMetadata> Inputs => _session.InputMetadata;
+    public IReadOnlyDictionary<string, NodeMetadata> Outputs => _session.OutputMetadata;
+
+    /// <returns>Its sizes; the name of a size that is open, such as <c>n</c>.</returns>
+    public static object[] ShapeOf(NodeMetadata node) => [.. node.Dimensions.Zip(node.SymbolicDimensions, (size, name) => name.Length > 0 ? (object)name : size)];
 
     /// <param name="images">float32 <c>[n, c, h, w]</c>.</param>
     /// <returns>The values of all outputs by their names, one image behind another.</returns>
-    public static Dictionary<string, float[]> Run(string model, float[] images)
+    public Dictionary<string, float[]> Run(float[] images)
     {
-        Require();
-        var values = Path.ChangeExtension(model, ".images");
-        File.WriteAllBytes(values, MemoryMarshal.AsBytes(images.AsSpan()));
-        return JsonSerializer.Deserialize<Dictionary<string, float[]>>(Print("node", Path.Combine(Folder, "run.mjs"), model, values))!;
+        long[] size = [.. Inputs["images"].Dimensions.Skip(1)];
+        using var input = OrtValue.CreateTensorValueFromMemory(images, [images.Length / size.Aggregate((product, side) => product * side), .. size]);
+        using var run = new RunOptions();
+        using var outputs = _session.Run(run, ["images"], [input], _session.OutputNames);
+        return _session.OutputNames.Zip(outputs).ToDictionary(output => output.First, output => output.Second.GetTensorDataAsSpan<float>().ToArray());
     }
 
-    /// <returns>What the file says of itself, once the checker has found nothing wrong.</returns>
-    public static JsonElement Check(string model) => JsonDocument.Parse(Print(Python, Path.Combine(Folder, "check.py"), model)).RootElement;
-
-    /// <summary>Runs a script that imports onnxruntime.</summary>
-    /// <returns>What it printed.</returns>
-    public static string RunPython(string script, params string[] arguments)
+    public void Dispose()
     {
-        Require();
-        return Print(Python, [script, .. arguments]);
-    }
-
-    private static void Require()
-    {
-        if (Environment.GetEnvironmentVariable(WithoutVariable) is "1") Assert.Ignore($"{WithoutVariable} is set: this needs Node.js.");
-        if (!Directory.Exists(Path.Combine(Folder, "node_modules", "onnxruntime-web")))
-            Assert.Fail($"onnxruntime-web is missing: run tests/run.sh, or npm ci in {Folder}; {WithoutVariable}=1 leaves out what needs Node.js.");
-    }
-
-    private static string Print(string program, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["PYTHONPATH"] = Folder;
-        start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
-        using var process = Process.Start(start)!;
-        var errors = process.StandardError.ReadToEndAsync();
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        Assert.That(process.ExitCode, Is.Zero, $"{errors.GetAwaiter().GetResult()}\nIn Python, this takes Debian's python3-onnx and python3-pil.");
-        return output;
+        _session.Dispose();
+        _options.Dispose();
     }
 }
