@@ -60,6 +60,23 @@ internal static class Engine
     /// <exception cref="InvalidOperationException">They don't lie one behind another.</exception>
     public static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 
+    /// <summary>
+    /// Loads libtorch. Comes before the first tensor: where loading fails, TorchSharp by itself copies all native libraries of the packages (490 MB)
+    /// beside the program, tries those, and reports the attempts instead of the cause.
+    /// </summary>
+    /// <exception cref="DllNotFoundException">It, or a library that it needs, is missing or doesn't fit this machine.</exception>
+    public static void Load()
+    {
+        const string Library = "libLibTorchSharp.so";
+        // Natives.targets puts it beside the program, or for GPUs where that package's other libraries are.
+        var ofGpu = Path.Combine(AppContext.BaseDirectory, "runtimes/linux-x64/native", Library);
+        NativeLibrary.Load(File.Exists(ofGpu) ? ofGpu : Path.Combine(AppContext.BaseDirectory, Library));
+    }
+
     /// <summary>One trainer is one thread: two of one thread do more than one of two, and the sums keep their order.</summary>
-    public static void UseOneThread() => torch.set_num_threads(1);
+    public static void UseOneThread()
+    {
+        Load();
+        torch.set_num_threads(1);
+    }
 }

@@ -1,3 +1,4 @@
+using MlExperiments.Shared;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 
@@ -12,7 +13,7 @@ internal static class MigrateCommand
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = settings, ContentRootPath = AppContext.BaseDirectory });
         if (builder.Services.TryAddDatabase(builder.Configuration) is { } wrong)
-            return StartUp.Refuse(wrong);
+            return StartUpError.Report(wrong);
         builder.Services.AddJobQueue(createTables: true);
         using var host = builder.Build();
         await using var scope = host.Services.CreateAsyncScope();
@@ -26,7 +27,7 @@ internal static class MigrateCommand
         }
         catch (Exception exception) when (DatabaseErrors.IsUnavailable(exception))
         {
-            return StartUp.Refuse(
+            return StartUpError.Report(
                 $"PostgreSQL can't be reached: {DatabaseErrors.Reason(exception)} Check ConnectionStrings__{Database.ConnectionName} and that the server runs.");
         }
     }

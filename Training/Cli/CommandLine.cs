@@ -43,7 +43,10 @@ internal static class CommandLine
     private static string? Words(Exception error) => error switch
     {
         InvalidDataException or IOException or UnauthorizedAccessException or ExternalException or ImageLibraryMissingException => error.Message,
-        DllNotFoundException => $"A native library is missing: {error.Message} On Debian 12, the packages libtorch1.13 and libgd3 have them.",
+        DllNotFoundException => $"A native library can't be loaded: {LoadersWords(error.Message)}",
         _ => error.InnerException is { } inner ? Words(inner) : null,
     };
+
+    // .NET's message is advice for developers, then a line of the loader's for each place that it looked in.
+    private static string LoadersWords(string message) => message.Trim().Split('\n')[^1];
 }
