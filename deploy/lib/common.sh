@@ -32,25 +32,32 @@ whole_number() {
   fi
 }
 
-# run_quietly LOG COMMAND...: the output goes to LOG and is shown only on failure. The command runs in the background
-# and is waited for, since bash handles a signal at once during `wait`, but only after a command in the foreground.
-# It gets a process group of its own, so that all of it can be ended, and SIGTERM should this shell die without a word.
+# run_logged LOG COMMAND...: the output goes to LOG. The command runs in the background and is waited for, since bash
+# handles a signal at once during `wait`, but only after a command in the foreground. It gets a process group of its
+# own, so that all of it can be ended, and SIGTERM should this shell die without a word.
 # Descriptor 9, here and elsewhere, is local.sh's lock, which nobody else may hold on to.
 TASK_PID=
-run_quietly() {
+run_logged() {
   local log=$1 status=0
   shift
   setsid setpriv --pdeathsig TERM -- "$@" >"$log" 2>&1 </dev/null 9>&- &
   TASK_PID=$!
   wait "$TASK_PID" || status=$?
   TASK_PID=
+  return "$status"
+}
+
+# run_quietly LOG COMMAND...: as run_logged, and shows the end of the output on failure.
+run_quietly() {
+  local status=0
+  run_logged "$@" || status=$?
   if ((status != 0)); then
-    complain "$(tail -n 60 "$log")"
+    complain "$(tail -n 60 "$1")"
   fi
   return "$status"
 }
 
-# Ends what run_quietly was waiting for when a signal arrived.
+# Ends what run_logged was waiting for when a signal arrived.
 end_task() {
   if [[ -n $TASK_PID ]]; then
     end_group "$TASK_PID"
@@ -161,12 +168,21 @@ passable_folder() {
   fi
 }
 
+# reason_in LOG [FROM]: why a program ended, by the last line in LOG from byte FROM on that says so; fails where none does.
+# Our programs write "error: REASON", .NET "Unhandled exception. REASON", PostgreSQL's "initdb: error: ..." and "TIME [PID] FATAL:  ...".
+reason_in() {
+  tail -c "+$((${2:-0} + 1))" "$1" 2>/dev/null \
+    | sed -nE 's/^(error: |initdb: error: |Unhandled exception\. |.*(FATAL|PANIC):  )//p' | tail -n 1 | grep .
+}
+
+# The size of a file in bytes; 0 where there is none.
+size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
+
 # Keeps a log below 20 MB, and the part before it once. It's copied and emptied, not renamed: the process that writes
 # it (appending) keeps it open.
 bound_log() {
-  local log=$1 size
-  size=$(stat -c %s "$log" 2>/dev/null || echo 0)
-  if ((size > 20000000)); then
+  local log=$1
+  if (($(size_of "$log") > 20000000)); then
     cp -f "$log" "$log.1" && : >"$log"
   fi
 }
