@@ -39,7 +39,7 @@ internal static partial class StartUp
     /// <summary>What is wrong, in one line: settings, folders, programs and servers are for people to mend, who need no stack trace. Null for a mistake of ours.</summary>
     public static string? Reason(Exception exception) => StartUpError.OfSettings(exception) ?? exception switch
     {
-        TrainerDiedException died => $"No trainer starts: {died.Summary}",
+        TrainerDiedException died => died.Summary,
         PostgresException { SqlState: PostgresErrorCodes.InvalidCatalogName } missing => $"There is no such database ({missing.MessageText}): run the migrate command first.",
         NpgsqlException { InnerException: { } inner } => $"{exception.Message}: {inner.Message}",
         NpgsqlException or SchemaVersionException or InvalidOperationException or ArgumentException or FormatException

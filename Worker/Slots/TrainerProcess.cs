@@ -288,8 +288,18 @@ public sealed class TrainerDiedException(string how, params IReadOnlyList<string
 {
     private static readonly string[] Causes = [StartUpError.Prefix, "Unhandled exception. "];
 
-    /// <summary>How it ended, and the line of its log that says why: one line.</summary>
-    public string Summary => $"{how} {log.LastOrDefault(IsCause) ?? (log.Count > 0 ? log[^1] : "")}".TrimEnd();
+    /// <summary>How it ended, and why by the line of its log that says so: one line.</summary>
+    public string Summary
+    {
+        get
+        {
+            foreach (var line in log.Reverse())
+            {
+                if (Causes.FirstOrDefault(cause => line.StartsWith(cause, StringComparison.Ordinal)) is { } cause)
+                    return $"{how.TrimEnd('.')}: {line[cause.Length..]}";
+            }
 
-    private static bool IsCause(string line) => Causes.Any(cause => line.StartsWith(cause, StringComparison.Ordinal));
+            return log.Count == 0 ? how : $"{how.TrimEnd('.')}: {log[^1]}";
+        }
+    }
 }

@@ -169,10 +169,11 @@ passable_folder() {
 }
 
 # reason_in LOG [FROM]: why a program ended, by the last line in LOG from byte FROM on that says so; fails where none does.
-# Our programs write "error: REASON", .NET "Unhandled exception. REASON", PostgreSQL's "initdb: error: ..." and "TIME [PID] FATAL:  ...".
+# Our programs write "error: REASON", .NET "Unhandled exception. REASON", and PostgreSQL "initdb: error: REASON",
+# "postgres: REASON" or "TIME [PID] FATAL:  REASON".
 reason_in() {
   tail -c "+$((${2:-0} + 1))" "$1" 2>/dev/null \
-    | sed -nE 's/^(error: |initdb: error: |Unhandled exception\. |.*(FATAL|PANIC):  )//p' | tail -n 1 | grep .
+    | sed -nE 's/^(error: |initdb: error: |postgres: |Unhandled exception\. |.*(FATAL|PANIC):  )//p' | tail -n 1 | grep .
 }
 
 # The size of a file in bytes; 0 where there is none.

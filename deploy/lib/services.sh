@@ -45,6 +45,8 @@ add_service() {
 bury_service() {
   local name=$1
   kill -KILL -- "-${SERVICE_PID[$name]}" 2>/dev/null || true
+  # Collected here: elsewhere bash would describe, at length, which of its children was killed.
+  wait "${SERVICE_PID[$name]}" 2>/dev/null || true
   rm -f "$DATA/run/$name.pid"
 }
 
