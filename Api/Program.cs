@@ -9,10 +9,11 @@ using MlExperiments.Api.Models;
 using MlExperiments.Api.Predictions;
 using MlExperiments.Api.Studies;
 using MlExperiments.Api.Workers;
+using MlExperiments.Shared;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Queue;
 
-// Until it serves, the host's own words, stack traces, are left out: StartUp says the same in a sentence.
+// Hide the host's start-up stack traces: StartUp reports the cause in one sentence.
 var isStarting = true;
 try
 {
@@ -25,9 +26,9 @@ try
         .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => !isStarting && level >= LogLevel.Information)
         .AddFilter("Microsoft.AspNetCore.Server.Kestrel", level => !isStarting && level >= LogLevel.Warning);
     if (builder.AddSecurity() is { } refusal)
-        return StartUp.Refuse(refusal);
+        return StartUpError.Report(refusal);
     if (builder.Services.TryAddDatabase(builder.Configuration) is { } wrong)
-        return StartUp.Refuse(wrong);
+        return StartUpError.Report(wrong);
 
     builder.WebHost.UseKestrelHttpsConfiguration();
     builder.Services
@@ -46,7 +47,7 @@ try
     await using var app = builder.Build();
     app.Services.GetService<IStartupValidator>()?.Validate();
     if (document is null && await StartUp.FindProblemAsync(app.Services) is { } problem)
-        return StartUp.Refuse(problem);
+        return StartUpError.Report(problem);
 
     app.UseSecurityHeaders();
     app.UseReadingOn();
@@ -92,7 +93,7 @@ try
     await app.WaitForShutdownAsync();
     return 0;
 }
-catch (Exception exception) when (isStarting && StartUp.Sentence(exception) is not null)
+catch (Exception exception) when (isStarting && StartUp.Reason(exception) is not null)
 {
-    return StartUp.Refuse(StartUp.Sentence(exception)!);
+    return StartUpError.Report(StartUp.Reason(exception)!);
 }

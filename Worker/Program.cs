@@ -1,3 +1,4 @@
+using MlExperiments.Shared;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
@@ -12,6 +13,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 var isStarting = true;
@@ -52,6 +54,7 @@ try
     services.Configure<HostOptions>(options => options.ShutdownTimeout = Timeout.InfiniteTimeSpan);
 
     using var host = builder.Build();
+    host.Services.GetRequiredService<IStartupValidator>().Validate();
     var logger = host.Services.GetRequiredService<ILogger<Program>>();
     await StartUp.WaitForDatabaseAsync(host.Services.GetRequiredService<NpgsqlDataSource>(), logger);
     await using (var db = await host.Services.GetRequiredService<IDbContextFactory<ExperimentsDbContext>>().CreateDbContextAsync())
@@ -75,8 +78,7 @@ try
     await host.WaitForShutdownAsync();
     return 0;
 }
-catch (Exception exception) when (isStarting)
+catch (Exception exception) when (isStarting && StartUp.Reason(exception) is not null)
 {
-    Console.Error.WriteLine($"The worker can't start: {StartUp.Reason(exception)}");
-    return 1;
+    return StartUpError.Report(StartUp.Reason(exception)!);
 }

@@ -1,6 +1,6 @@
 using System.ComponentModel;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
+using MlExperiments.Shared;
 using MlExperiments.Shared.Data;
 using MlExperiments.Worker.Slots;
 using Npgsql;
@@ -28,7 +28,7 @@ internal static partial class StartUp
             catch (Exception exception) when (exception is TimeoutException or NpgsqlException { IsTransient: true })
             {
                 if (!isWaiting)
-                    LogWaits(logger, Reason(exception));
+                    LogWaits(logger, Reason(exception) ?? exception.Message);
                 isWaiting = true;
             }
 
@@ -36,16 +36,15 @@ internal static partial class StartUp
         }
     }
 
-    /// <summary>What is wrong, in one line: settings, folders, programs and servers are for people to mend, who need no stack trace.</summary>
-    public static string Reason(Exception exception) => exception switch
+    /// <summary>What is wrong, in one line: settings, folders, programs and servers are for people to mend, who need no stack trace. Null for a mistake of ours.</summary>
+    public static string? Reason(Exception exception) => StartUpError.OfSettings(exception) ?? exception switch
     {
-        OptionsValidationException options => string.Join(' ', options.Failures),
+        TrainerDiedException died => died.Summary,
         PostgresException { SqlState: PostgresErrorCodes.InvalidCatalogName } missing => $"There is no such database ({missing.MessageText}): run the migrate command first.",
         NpgsqlException { InnerException: { } inner } => $"{exception.Message}: {inner.Message}",
-        NpgsqlException or SchemaVersionException or TrainerDiedException or InvalidOperationException or ArgumentException or FormatException
-            or IOException or UnauthorizedAccessException or TimeoutException or Win32Exception => exception.Message.ReplaceLineEndings(" "),
-        // A mistake of ours.
-        _ => exception.ToString(),
+        NpgsqlException or SchemaVersionException or InvalidOperationException or ArgumentException or FormatException
+            or IOException or UnauthorizedAccessException or TimeoutException or Win32Exception => exception.Message,
+        _ => null,
     };
 
     [LoggerMessage(LogLevel.Warning, "PostgreSQL can't be reached, and is waited for: {Reason}")]

@@ -33,7 +33,9 @@ PostgreSQL, builds, migrates the database, starts the Api and the workers, and s
   --help        this text
 
 Two of them run side by side with different --data and --port. DIR/run holds the processes' numbers (api.pid,
-worker-1.pid, ...), DIR/logs what they write. A process that dies is started again.
+worker-1.pid, ...), DIR/logs what they write. A process that dies later is started again; one that can't start ends it all, with the reason.
+
+With Security__ApiKey in the environment, the service asks for that key. Other settings are read from there, too.
 END
 }
 
@@ -77,14 +79,14 @@ set_option() {
 
 # Makes the data folder ours for as long as we run.
 take_data_folder() {
+  local error
   if [[ -d $DATA/run && ! -O $DATA/run ]]; then
     fail "$DATA belongs to $(stat -c %U "$DATA/run"): run this as that user, or choose another folder with --data."
   fi
   # The database's user must pass through; nobody else has any business in there.
-  if ! passable_folder "$DATA" || ! mkdir -p "$DATA"/{run,logs,blobs,scratch}; then
-    fail "$DATA can't be written: choose another folder with --data."
+  if ! error=$({ passable_folder "$DATA" && mkdir -p "$DATA"/{run,logs,blobs,scratch} && chmod 700 "$DATA"/{run,logs,blobs,scratch}; } 2>&1); then
+    fail "$DATA can't be used: ${error%%$'\n'*}. Choose another folder with --data."
   fi
-  chmod 700 "$DATA"/{run,logs,blobs,scratch}
   exec 9>>"$DATA/run/lock"
   if ! flock -n 9; then
     fail "Already running on $DATA (process $(cat "$DATA/run/local.pid" 2>/dev/null || echo unknown)). Choose another folder with --data, and another --port."
@@ -93,7 +95,7 @@ take_data_folder() {
 }
 
 start_everything() {
-  local number
+  local number log=$DATA/logs/migrate.log
   # What a killed predecessor left: told apart from strangers by the mark in their environment.
   end_marked "$(service_mark)" 35
   rm -f "$DATA"/run/{api,worker-*}.pid
@@ -108,18 +110,14 @@ start_everything() {
   export ConnectionStrings__Database
   export Blobs__Folder=$DATA/blobs
 
-  if ! run_quietly "$DATA/logs/migrate.log" env -C "$DATA/app/Api" dotnet MlExperiments.Api.dll migrate; then
-    fail "The database couldn't be migrated (see above, and $DATA/logs/migrate.log)."
+  if ! run_logged "$log" env -C "$DATA/app/Api" dotnet MlExperiments.Api.dll migrate; then
+    fail "The database can't be migrated: $(reason_in "$log" || echo "the command failed.") (log: $log)"
   fi
   add_service api
   for ((number = 1; number <= WORKERS; number++)); do
     add_service "worker-$number"
   done
-  say "Waiting for the Api to be ready ..."
-  if ! wait_ready; then
-    complain "$(tail -n 40 "$DATA/logs/api.log")"
-    fail "The Api didn't become ready (see above, and $DATA/logs/api.log)."
-  fi
+  wait_ready
 }
 
 look_after_everything() {
@@ -144,7 +142,8 @@ stop_everything() {
   trap 'HURRY=1' INT TERM HUP
   set +e
   end_task
-  if ((${#SERVICES[@]} > 0)); then
+  # After a failure its reason stays the last line.
+  if ((${#SERVICES[@]} > 0 && status == 0)); then
     say "Stopping ..."
   fi
   stop_all_services
@@ -155,12 +154,14 @@ stop_everything() {
 }
 
 main() {
+  local started
   heed_interrupts "$@"
   read_arguments "$@"
   take_data_folder
   # A reader of our output that leaves (a closed pipe) must not end us half way.
   trap '' PIPE
-  trap 'exit 0' INT TERM HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
   trap stop_everything EXIT
 
   need_packages
@@ -173,7 +174,12 @@ main() {
   elif [[ ! -f $DATA/app/built-from ]]; then
     fail "Nothing is built in $DATA yet: run this once without --no-build."
   fi
+  say "Starting PostgreSQL, the Api and $WORKERS worker(s) ..."
+  started=$SECONDS
   start_everything
+  say "Ready after $((SECONDS - started)) s."
+  # From here on, a signal is the ordinary end.
+  trap 'exit 0' INT TERM HUP
   if [[ -f $DATA/app/Api/wwwroot/index.html ]]; then
     say "Page:    http://127.0.0.1:$PORT/"
   fi

@@ -1,3 +1,4 @@
+using MlExperiments.Shared;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Queue;
 using Npgsql;
@@ -13,7 +14,7 @@ internal static class MigrateCommand
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Args = settings, ContentRootPath = AppContext.BaseDirectory });
         if (builder.Services.TryAddDatabase(builder.Configuration) is { } wrong)
-            return StartUp.Refuse(wrong);
+            return StartUpError.Report(wrong);
         using var host = builder.Build();
         await using var scope = host.Services.CreateAsyncScope();
         try
@@ -25,7 +26,7 @@ internal static class MigrateCommand
         }
         catch (Exception exception) when (DatabaseErrors.IsUnavailable(exception))
         {
-            return StartUp.Refuse(
+            return StartUpError.Report(
                 $"PostgreSQL can't be reached: {DatabaseErrors.Reason(exception)} Check ConnectionStrings__{Database.ConnectionName} and that the server runs.");
         }
     }

@@ -1,6 +1,6 @@
 using System.Net.Sockets;
-using System.Text.RegularExpressions;
 using Microsoft.Extensions.Options;
+using MlExperiments.Shared;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
 using MlExperiments.Shared.Imaging;
@@ -9,7 +9,7 @@ using MlExperiments.Shared.Queue;
 namespace MlExperiments.Api.Infrastructure;
 
 /// <summary>What must hold before the first request; what doesn't is said in one sentence instead of a stack trace.</summary>
-internal static partial class StartUp
+internal static class StartUp
 {
     /// <summary>Registers the database; returns what is wrong with its connection string, or null.</summary>
     public static string? TryAddDatabase(this IServiceCollection services, IConfiguration configuration)
@@ -26,13 +26,8 @@ internal static partial class StartUp
     }
 
     /// <summary>What a setting that only shows when it is used comes to, as one sentence; null for what is a mistake of ours.</summary>
-    public static string? Sentence(Exception exception) => exception switch
+    public static string? Reason(Exception exception) => StartUpError.OfSettings(exception) ?? exception switch
     {
-        OptionsValidationException options => string.Join(" ", options.Failures.Select(failure => Annotated().Match(failure) is { Success: true } wrong
-            ? $"The setting {options.OptionsType.Name.Replace("Options", "", StringComparison.Ordinal)}__{wrong.Groups["member"].Value} is wrong: {wrong.Groups["error"].Value}"
-            : failure)),
-        InvalidOperationException when Unconvertible().Match(exception.Message) is { Success: true } wrong =>
-            $"The setting {wrong.Groups["path"].Value.Replace(":", "__", StringComparison.Ordinal)} is \"{wrong.Groups["value"].Value}\", which is of the wrong kind.",
         FormatException when exception.Message.StartsWith("Invalid url", StringComparison.Ordinal) => $"The address to listen on is no address. {exception.Message}",
         InvalidOperationException { Source: { } source } when source.StartsWith("Microsoft.AspNetCore.Server.Kestrel", StringComparison.Ordinal)
             || source.StartsWith("Microsoft.Extensions.Logging", StringComparison.Ordinal) => $"A setting is wrong: {exception.Message.Split('\n')[0]}",
@@ -76,18 +71,5 @@ internal static partial class StartUp
             var folder = Path.GetFullPath(services.GetRequiredService<IOptions<BlobOptions>>().Value.Folder);
             return $"The folder for blobs, {folder}, can't be used: {exception.Message} Set {BlobOptions.Section}__{nameof(BlobOptions.Folder)} to one that the service may write to.";
         }
-    }
-
-    [GeneratedRegex("^Failed to convert configuration value (?:'(?<value>.*)' )?at '(?<path>[^']*)'")]
-    private static partial Regex Unconvertible();
-
-    [GeneratedRegex("^DataAnnotation validation failed for '.*' members: '(?<member>.*)' with the error: '(?<error>.*)'\\.$")]
-    private static partial Regex Annotated();
-
-    /// <summary>Says why there is no service; the exit code of the process.</summary>
-    public static int Refuse(string reason)
-    {
-        Console.Error.WriteLine(reason);
-        return 1;
     }
 }

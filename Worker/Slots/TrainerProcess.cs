@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text.Json;
 using System.Threading.Channels;
+using MlExperiments.Shared;
 using MlExperiments.Shared.Contracts;
 using Microsoft.Extensions.Logging;
 
@@ -266,8 +267,7 @@ public sealed partial class TrainerProcess : IAsyncDisposable
         var how = _process.ExitCode > 128
             ? $"The trainer was ended by signal {_process.ExitCode - 128}."
             : $"The trainer exited with code {_process.ExitCode}.";
-        var log = string.Join('\n', _log);
-        return new TrainerDiedException(log.Length == 0 ? how : $"{how} Its last words:\n{log}");
+        return new TrainerDiedException(how, [.. _log]);
     }
 
     [LoggerMessage(LogLevel.Debug, "Trainer {ProcessId} started")]
@@ -281,4 +281,25 @@ public sealed partial class TrainerProcess : IAsyncDisposable
 }
 
 /// <summary>A trainer's process ended, or was ended, before its work was.</summary>
-public sealed class TrainerDiedException(string message) : Exception(message);
+/// <param name="how">A sentence.</param>
+/// <param name="log">The last lines of its log.</param>
+public sealed class TrainerDiedException(string how, params IReadOnlyList<string> log)
+    : Exception(log.Count == 0 ? how : $"{how} Its last words:\n{string.Join('\n', log)}")
+{
+    private static readonly string[] Causes = [StartUpError.Prefix, "Unhandled exception. "];
+
+    /// <summary>How it ended, and why by the line of its log that says so: one line.</summary>
+    public string Summary
+    {
+        get
+        {
+            foreach (var line in log.Reverse())
+            {
+                if (Causes.FirstOrDefault(cause => line.StartsWith(cause, StringComparison.Ordinal)) is { } cause)
+                    return $"{how.TrimEnd('.')}: {line[cause.Length..]}";
+            }
+
+            return log.Count == 0 ? how : $"{how.TrimEnd('.')}: {log[^1]}";
+        }
+    }
+}

@@ -43,20 +43,27 @@ start_task() {
   TASK_PID=$!
 }
 
-# run_quietly LOG COMMAND...: the output goes to LOG and is shown only on failure. The command runs in the background
-# and is waited for, since bash handles a signal at once during `wait`, but only after a command in the foreground.
-run_quietly() {
-  local log=$1 status=0
+# run_logged LOG COMMAND...: starts a task and waits for it. Bash handles a signal at once during `wait`, but only after a
+# command in the foreground.
+run_logged() {
+  local status=0
   start_task "$@"
   wait "$TASK_PID" || status=$?
   TASK_PID=
+  return "$status"
+}
+
+# run_quietly LOG COMMAND...: as run_logged, and shows the end of the output on failure.
+run_quietly() {
+  local status=0
+  run_logged "$@" || status=$?
   if ((status != 0)); then
-    complain "$(tail -n 60 "$log")"
+    complain "$(tail -n 60 "$1")"
   fi
   return "$status"
 }
 
-# Ends what run_quietly was waiting for when a signal arrived.
+# Ends what run_logged was waiting for when a signal arrived.
 end_task() {
   if [[ -n $TASK_PID ]]; then
     end_group "$TASK_PID"
@@ -167,12 +174,22 @@ passable_folder() {
   fi
 }
 
+# reason_in LOG [FROM]: why a program ended, by the last line in LOG from byte FROM on that says so; fails where none does.
+# Our programs write "error: REASON", .NET "Unhandled exception. REASON", and PostgreSQL "initdb: error: REASON",
+# "postgres: REASON" or "TIME [PID] FATAL:  REASON".
+reason_in() {
+  tail -c "+$((${2:-0} + 1))" "$1" 2>/dev/null \
+    | sed -nE 's/^(error: |initdb: error: |postgres: |Unhandled exception\. |.*(FATAL|PANIC):  )//p' | tail -n 1 | grep .
+}
+
+# The size of a file in bytes; 0 where there is none.
+size_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
+
 # Keeps a log below 20 MB, and the part before it once. It's copied and emptied, not renamed: the process that writes
 # it (appending) keeps it open.
 bound_log() {
-  local log=$1 size
-  size=$(stat -c %s "$log" 2>/dev/null || echo 0)
-  if ((size > 20000000)); then
+  local log=$1
+  if (($(size_of "$log") > 20000000)); then
     cp -f "$log" "$log.1" && : >"$log"
   fi
 }

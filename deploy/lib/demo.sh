@@ -9,7 +9,7 @@ JSON='Content-Type: application/json'
 call() {
   local method=$1 path=$2 answer
   shift 2
-  if ! answer=$(curl -sS --noproxy '*' -m 600 --fail-with-body -X "$method" "$@" "http://127.0.0.1:$PORT$path" 2>&1); then
+  if ! answer=$(ask_api "$path" -m 600 --show-error --fail-with-body -X "$method" "$@" 2>&1); then
     complain "$method $path: $answer"
     return 1
   fi
@@ -22,7 +22,7 @@ id_of_named() {
 }
 
 fill_demo() {
-  local data=$1 folder=$1/demo id
+  local data=$1 folder=$1/demo id key=
   if [[ -f $folder/done ]]; then
     return
   fi
@@ -43,5 +43,10 @@ fill_demo() {
     -H "$JSON" --data '{"name":"Demo","space":{"learningRate":[0.001,0.01,0.1],"layers":[1,2,4],"steps":[100,200,400]}}' >/dev/null || return 1
   rm -f "$folder/digits.zip"
   touch "$folder/done"
-  say "Demo:    27 experiments train now. Watch them:  curl -s 'http://127.0.0.1:$PORT/api/models/$id/experiments?sort=accuracy&order=desc&limit=5'"
+  if [[ -n ${Security__ApiKey:-} ]]; then
+    # Its name: the secret isn't for a terminal.
+    # shellcheck disable=SC2016
+    key=' -H "X-Api-Key: $Security__ApiKey"'
+  fi
+  say "Demo:    27 experiments train now. Watch them:  curl -s$key 'http://127.0.0.1:$PORT/api/models/$id/experiments?sort=accuracy&order=desc&limit=5'"
 }

@@ -68,34 +68,37 @@ allow_cluster() {
   "${AS_ROOT[@]}" rm -f "$CREATE_NO_CLUSTER"
 }
 
-install_packages() {
-  local log status=0
-  log=$(mktemp)
-  if ! apt_quietly update >"$log" 2>&1; then
+# Reads apt's lists again, once.
+LISTS_READ=
+read_lists() {
+  local errors
+  if [[ -z $LISTS_READ ]]; then
+    LISTS_READ=1
     # A single source that fails need not matter; the installation will tell.
-    complain "apt-get update reported: $(tail -n 3 "$log")"
+    errors=$(apt_quietly update 2>&1) || complain "apt-get update reported: $(tail -n 3 <<<"$errors")"
   fi
-  local names=() package
+}
+
+# In a shell of its own: its trap removes what it made, also after Ctrl-C.
+install_packages() (
+  names=()
   for package in "$@"; do
     names+=("$(installable "$package")")
   done
-
+  log=$(mktemp)
+  trap 'rm -f "$log"; allow_cluster' EXIT
   "${AS_ROOT[@]}" mkdir -p "${CREATE_NO_CLUSTER%/*}"
   # shellcheck disable=SC2016
   "${AS_ROOT[@]}" sh -c 'echo "create_main_cluster = false" >"$1"' sh "$CREATE_NO_CLUSTER"
-  apt_quietly install --no-install-recommends -y "${names[@]}" </dev/null >"$log" 2>&1 || status=$?
-  allow_cluster
-  if ((status != 0)); then
+  if ! apt_quietly install --no-install-recommends -y "${names[@]}" </dev/null >"$log" 2>&1; then
     complain "$(tail -n 30 "$log")"
-    rm -f "$log"
-    fail "Installing ${names[*]} failed (see above)."
+    fail "apt-get could not install ${names[*]} (see above)."
   fi
-  rm -f "$log"
-}
+)
 
 # Installs those of the packages that are missing: without arguments, those that every machine needs.
 need_packages() {
-  local missing=() package
+  local missing=() package started
   if (($# == 0)); then
     set -- "${PACKAGES[@]}"
   fi
@@ -115,8 +118,11 @@ need_packages() {
 
   sudo apt-get update && sudo apt-get install --no-install-recommends -y ${missing[*]%%|*}"
   fi
-  say "Waiting for apt to install ${missing[*]%%|*} (some minutes, once) ..."
-  install_packages "${missing[@]}"
+  say "Installing ${missing[*]%%|*} with apt-get (a minute, once) ..."
+  started=$SECONDS
+  read_lists
+  install_packages "${missing[@]}" || exit
+  say "Installed after $((SECONDS - started)) s."
 }
 
 # Puts a dotnet on the PATH that satisfies global.json in the folder, or says how to get one.

@@ -98,11 +98,11 @@ pg_init() {
     chown postgres: "$new" "$passwords"
   fi
   # From /: a program that may not enter the current folder can't find itself.
-  run_quietly "$log" "${PG_AS[@]}" env -C / "$PG_BIN/initdb" --pgdata="$new" --username="$PG_USER" --pwfile="$passwords" \
+  run_logged "$log" "${PG_AS[@]}" env -C / "$PG_BIN/initdb" --pgdata="$new" --username="$PG_USER" --pwfile="$passwords" \
     --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-instructions "$@" || status=$?
   rm -f "$passwords"
   if ((status != 0)); then
-    fail "The database couldn't be created in $PG_DATA (see above)."
+    fail "PostgreSQL can't create a database in $PG_DATA: $(reason_in "$log" || echo "initdb ended with status $status.") (log: $log)"
   fi
   mv -T "$new" "$PG_DATA"
 }
@@ -150,7 +150,7 @@ pg_launch() {
 # pg_start FOLDER LOG SETTING...: creates the server in FOLDER if need be, starts it and waits until it answers.
 # Sets PG_PID, PG_PORT and PG_PASSWORD.
 pg_start() {
-  local folder=$1 log=$2 tries
+  local folder=$1 log=$2 from reason
   shift 2
   pg_prepare "$folder"
   pg_find_programs
@@ -163,23 +163,25 @@ pg_start() {
   pg_clean_up
   PG_PASSWORD=$(<"$folder/password")
   # Somebody else may take the port between the look and the start: then there's another one.
-  for tries in 1 2 3; do
+  for _ in 1 2 3; do
     PG_PORT=$(cat "$folder/port" 2>/dev/null || true)
     if [[ ! $PG_PORT =~ ^[0-9]+$ ]] || port_taken "$PG_PORT"; then
       PG_PORT=$(free_port)
       echo "$PG_PORT" >"$folder/port"
     fi
+    from=$(size_of "$log")
     pg_launch "$log" "$@"
     if pg_wait; then
       return
     fi
     pg_stop
-    if ((tries < 3)); then
-      rm -f "$folder/port"
+    reason=$(reason_in "$log" "$from") || reason="it did not answer."
+    if [[ $reason != *TCP/IP* ]]; then
+      break
     fi
+    rm -f "$folder/port"
   done
-  complain "$(tail -n 20 "$log")"
-  fail "PostgreSQL didn't start in $PG_DATA (see above, and $log)."
+  fail "PostgreSQL can't start in $PG_DATA: $reason (log: $log)"
 }
 
 # Waits until it answers (a start after a crash may have to recover first), or has ended.

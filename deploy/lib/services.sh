@@ -3,21 +3,23 @@
 # and ConnectionStrings__Database and Blobs__Folder in the environment.
 
 SERVICES=() # in the order of their start: api, worker-1, ...
-declare -A SERVICE_PID SERVICE_STARTED SERVICE_DELAY SERVICE_DUE
+declare -A SERVICE_PID SERVICE_LOG SERVICE_STARTED SERVICE_DELAY SERVICE_DUE
 
 # What every one of our processes carries in its environment, and its children too.
 service_mark() { echo "MLEXPERIMENTS_RUN=$DATA"; }
 
 start_service() {
-  local name=$1 program=Worker log=$DATA/logs/$1.log
+  local name=$1 program=Worker log=$DATA/logs/$1.log arguments=()
   bound_log "$log"
+  SERVICE_LOG[$name]=$(size_of "$log")
   (
     export MLEXPERIMENTS_RUN=$DATA
     # Garbage is collected after 2 MiB instead of the processor's cache: some 15 MiB less each.
     export DOTNET_GCgen0size=${DOTNET_GCgen0size:-0x200000}
     if [[ $name == api ]]; then
       program=Api
-      export ASPNETCORE_URLS=http://127.0.0.1:$PORT
+      # An argument: it wins over URLS and the like in the environment.
+      arguments=(--urls "http://127.0.0.1:$PORT")
     else
       export Worker__Name=$name Worker__Slots=$SLOTS Worker__Folder=$DATA/scratch/$name
       mkdir -p "$Worker__Folder"
@@ -25,7 +27,7 @@ start_service() {
     cd "$DATA/app/$program" || exit
     # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop them in order. SIGTERM should we die
     # without a word.
-    exec setsid setpriv --pdeathsig TERM -- dotnet "MlExperiments.$program.dll"
+    exec setsid setpriv --pdeathsig TERM -- dotnet "MlExperiments.$program.dll" "${arguments[@]}"
   ) >>"$log" 2>&1 </dev/null 9>&- &
   SERVICE_PID[$name]=$!
   SERVICE_STARTED[$name]=$SECONDS
@@ -39,27 +41,41 @@ add_service() {
   start_service "$1"
 }
 
-# Ends what a dead service's session left, a trainer for instance.
+# Ends what a dead service's session left.
 bury_service() {
   local name=$1
   kill -KILL -- "-${SERVICE_PID[$name]}" 2>/dev/null || true
+  # Collected here: elsewhere bash would describe, at length, which of its children was killed.
+  wait "${SERVICE_PID[$name]}" 2>/dev/null || true
   rm -f "$DATA/run/$name.pid"
+}
+
+# Collects a service that has ended, and what its session left, a trainer for instance. Sets ENDED to why.
+collect_service() {
+  local name=$1 status=0
+  wait "${SERVICE_PID[$name]}" 2>/dev/null || status=$?
+  bury_service "$name"
+  if ! ENDED=$(reason_in "$DATA/logs/$name.log" "${SERVICE_LOG[$name]}"); then
+    ENDED="It ended with status $status."
+    if ((status > 128)); then
+      ENDED="It was ended by signal $((status - 128))."
+    fi
+  fi
 }
 
 # Looks after one service: starts it again when it has died, after 1, 2, 4 ... 30 seconds while it doesn't last.
 look_after() {
-  local name=$1 status=0
+  local name=$1
   if [[ -n ${SERVICE_DUE[$name]} ]]; then
     if ((SECONDS >= SERVICE_DUE[$name])); then
       start_service "$name"
     fi
   elif ! alive "${SERVICE_PID[$name]}"; then
-    wait "${SERVICE_PID[$name]}" 2>/dev/null || status=$?
-    bury_service "$name"
+    collect_service "$name"
     if ((SECONDS - SERVICE_STARTED[$name] >= 60)); then
       SERVICE_DELAY[$name]=1
     fi
-    say "$name ended (status $status, log: $DATA/logs/$name.log). It starts again in ${SERVICE_DELAY[$name]} s."
+    say "$name ended: $ENDED (log: $DATA/logs/$name.log). It starts again in ${SERVICE_DELAY[$name]} s."
     SERVICE_DUE[$name]=$((SECONDS + SERVICE_DELAY[$name]))
     SERVICE_DELAY[$name]=$((SERVICE_DELAY[$name] * 2 > 30 ? 30 : SERVICE_DELAY[$name] * 2))
   fi
@@ -92,18 +108,50 @@ stop_all_services() {
   fi
 }
 
-# wait_ready: until the Api says that everything it needs is there. Fails, saying why, when it dies or takes too long.
+# ask_api PATH [CURL-OPTION...]: with the key, if there is one; curl reads it from a file, since everybody may read arguments.
+ask_api() {
+  local path=$1
+  shift
+  curl --silent --noproxy '*' -H @<(printf '%s' "${Security__ApiKey:+X-Api-Key: $Security__ApiKey}") "$@" "http://127.0.0.1:$PORT$path"
+}
+
+# Waits until the Api says that everything it needs is there. Ends the script with the reason where that can't become so:
+# a service that ends now could not start, and would not start the next time either.
 wait_ready() {
-  local deadline=$((SECONDS + 120)) answer name
-  until answer=$(curl -s -m 8 --noproxy '*' --fail-with-body "http://127.0.0.1:$PORT/health/ready"); do
-    if ! alive "${SERVICE_PID[api]}" || ((SECONDS >= deadline)); then
-      complain "$answer"
-      return 1
+  local deadline=$((SECONDS + 120)) answer status failed name log=$DATA/logs/api.log serves
+  while true; do
+    serves=
+    if tail -c "+$((SERVICE_LOG[api] + 1))" "$log" | grep -q 'Application started'; then
+      serves=1
+    fi
+    status=0
+    # The body, then the status in a line of its own.
+    answer=$(ask_api /health/ready -m 8 -w '\n%{http_code}') || status=$?
+    for name in "${SERVICES[@]}"; do
+      if ! alive "${SERVICE_PID[$name]}"; then
+        collect_service "$name"
+        fail "$name can't start: $ENDED (log: $DATA/logs/$name.log)"
+      fi
+    done
+    case ${answer##*$'\n'} in
+      200) return ;;
+      401) fail "The Api asks for another API key than Security__ApiKey has: set it to the one of the Api's settings (log: $log)" ;;
+      503)
+        failed=$(tr '{}' '\n' <<<"$answer" | sed -nE 's/.*"status":"failed","detail":"([^"]*)".*/\1/p' | tr '\n' ' ')
+        ;;
+      000)
+        failed="It does not answer."
+        # 7: nobody listens there.
+        if ((status == 7)) && [[ -n $serves ]]; then
+          fail "The Api does not listen on 127.0.0.1:$PORT: a setting such as Kestrel__Endpoints gives it another address (log: $log)"
+        fi
+        ;;
+      *) fail "The Api answers $(tr '\n' ' ' <<<"$answer") to /health/ready (log: $log)" ;;
+    esac
+    if ((SECONDS >= deadline)); then
+      fail "The Api is not ready after 120 s: $failed (logs: $DATA/logs)"
     fi
     pause 0.2
-    for name in "${SERVICES[@]:1}"; do
-      look_after "$name"
-    done
   done
 }
 

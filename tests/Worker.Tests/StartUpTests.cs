@@ -31,7 +31,8 @@ public sealed class StartUpTests
     }
 
     [TestCase("TrainerCommand", "/nowhere/trainer", "/nowhere/trainer")]
-    [TestCase("Slots", "many", "Worker:Slots")]
+    [TestCase("Slots", "many", "Worker__Slots")]
+    [TestCase("Slots", "-1", "Worker__Slots")]
     [TestCase("Lease", "00:00:03", "must be longer")]
     [TestCase("Folder", "/proc/scratch", "/proc/scratch")]
     public Task Start_WithASettingThatCannotWork_SaysSoInOneLine(string option, string value, string words) =>
@@ -51,11 +52,17 @@ public sealed class StartUpTests
         return RefusesAsync(_stack.StartWorker("anna"), "run the migrate command first");
     }
 
+    [Test]
+    public Task Start_WithATrainerThatCannotStart_TellsItsReason() =>
+        RefusesAsync(
+            _stack.StartWorker("anna", WorkerStack.ShellTrainer("echo 'A word.' >&2; echo 'error: There is no GPU.' >&2; echo 'More.' >&2; exit 3")),
+            "error: The trainer exited with code 3: There is no GPU.");
+
     private static async Task RefusesAsync(ServiceProcess worker, string words)
     {
         Assert.That(await worker.WaitAsync(TimeSpan.FromSeconds(30)), Is.EqualTo(1));
         Assert.That(
             worker.Output.Split('\n').Where(line => !line.Contains(" info: ", StringComparison.Ordinal)).ToList(),
-            Has.Count.EqualTo(1).And.Some.Contains("can't start").And.Some.Contains(words));
+            Has.Count.EqualTo(1).And.Some.StartsWith("error: ").And.Some.Contains(words));
     }
 }

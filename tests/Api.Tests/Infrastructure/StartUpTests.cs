@@ -12,6 +12,7 @@ public sealed class StartUpTests : ApiFixture
     [TestCase("URLS", "http://127.0.0.1:TAKEN", "already in use")]
     [TestCase("URLS", "http://0.0.0.0:0", "no API key")]
     [TestCase("Kestrel__Endpoints__Own__Port", "1", "'Url'")]
+    [TestCase("Security__ApiKey", "short", "too short")]
     [TestCase("Security__ApiKey", "                    ", "blanks")]
     [TestCase("ConnectionStrings__Database", "", "no database to connect to")]
     [TestCase("ConnectionStrings__Database", "nonsense", "no connection string")]
@@ -39,7 +40,7 @@ public sealed class StartUpTests : ApiFixture
             var output = process.StandardOutput.ReadToEndAsync(deadline.Token);
             await process.WaitForExitAsync(deadline.Token);
             Assert.That(process.ExitCode, Is.EqualTo(1), await error);
-            Assert.That((await error).Trim(), Does.Contain(words).And.Not.Contain("\n"));
+            Assert.That((await error).Trim(), Does.StartWith("error: ").And.Contain(words).And.Not.Contain("\n"));
             Assert.That(await output, Is.Empty);
         }
         finally
