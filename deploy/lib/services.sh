@@ -115,13 +115,24 @@ ask_api() {
   curl --silent --noproxy '*' -H @<(printf '%s' "${Security__ApiKey:+X-Api-Key: $Security__ApiKey}") "$@" "http://127.0.0.1:$PORT$path"
 }
 
-# Waits until the Api says that everything it needs is there. Ends the script with the reason where that can't become so:
+# Whether the Api knows each of the workers that were started now, by its process number: their trainers run then.
+workers_ready() {
+  local name workers
+  workers=$(ask_api '/api/workers?limit=100' -m 8 | tr '{}' '\n')
+  for name in "${SERVICES[@]:1}"; do
+    if ! grep -F "\"processId\":${SERVICE_PID[$name]}," <<<"$workers" | grep -qF '"status":"alive"'; then
+      return 1
+    fi
+  done
+}
+
+# Waits until the Api says that everything it needs is there, and all workers have started. Ends the script with the reason where that can't become so:
 # a service that ends now could not start, and would not start the next time either.
 wait_ready() {
   local deadline=$((SECONDS + 120)) answer status failed name log=$DATA/logs/api.log serves
   while true; do
     serves=
-    if tail -c "+$((SERVICE_LOG[api] + 1))" "$log" | grep -q 'Application started'; then
+    if grep -q 'Application started' < <(tail -c "+$((SERVICE_LOG[api] + 1))" "$log"); then
       serves=1
     fi
     status=0
@@ -134,7 +145,12 @@ wait_ready() {
       fi
     done
     case ${answer##*$'\n'} in
-      200) return ;;
+      200)
+        if workers_ready; then
+          return
+        fi
+        failed="Not all workers have started."
+        ;;
       401) fail "The Api asks for another API key than Security__ApiKey has: set it to the one of the Api's settings (log: $log)" ;;
       503)
         failed=$(tr '{}' '\n' <<<"$answer" | sed -nE 's/.*"status":"failed","detail":"([^"]*)".*/\1/p' | tr '\n' ' ')
@@ -149,7 +165,7 @@ wait_ready() {
       *) fail "The Api answers $(tr '\n' ' ' <<<"$answer") to /health/ready (log: $log)" ;;
     esac
     if ((SECONDS >= deadline)); then
-      fail "The Api is not ready after 120 s: $failed (logs: $DATA/logs)"
+      fail "The service is not ready after 120 s: $failed (logs: $DATA/logs)"
     fi
     pause 0.2
   done

@@ -83,7 +83,7 @@ public sealed class LocalScriptTests
             var files = Directory.EnumerateFiles(trainer).Count();
 
             await RefusesAsync(
-                "worker-1 can't start: The trainer exited with code 1: A native library can't be loaded: libc10.so: ",
+                "worker-1 can't start: The trainer exited with code 1: libtorch can't be loaded: libc10.so: ",
                 Start(
                     ("Worker__TrainerCommand", "dotnet"),
                     ("Worker__TrainerArguments__0", Path.Combine(trainer, "MlExperiments.Training.dll")),
