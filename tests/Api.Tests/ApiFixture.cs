@@ -5,7 +5,6 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using MlExperiments.Shared.Queue;
 using MlExperiments.Testing;
 
 namespace MlExperiments.Api.Tests;
@@ -36,7 +35,6 @@ public abstract class ApiFixture
     public async Task StartAsync()
     {
         Database = await TestDatabase.CreateAsync();
-        await TicketQueue.MigrateAsync(Database.DataSource, CancellationToken.None);
         _host = new ApiHost(Database.ConnectionString, Settings, Replace);
         Client = _host.CreateClient();
     }

@@ -46,7 +46,6 @@ public sealed class WorkerStack : IAsyncDisposable
     public static async Task<WorkerStack> CreateAsync(TestDatabase? database = null, string? folder = null)
     {
         database ??= await TestDatabase.CreateAsync();
-        await TicketQueue.MigrateAsync(database.DataSource, CancellationToken.None);
         var files = folder is null ? Directory.CreateTempSubdirectory("mlexperiments-worker-test-") : Directory.CreateDirectory(folder);
         return new WorkerStack(database, files, await TestModel.AddWithDigitsAsync(database, BlobFolderIn(files)));
     }

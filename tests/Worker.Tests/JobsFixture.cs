@@ -38,7 +38,6 @@ internal sealed class JobsFixture : IAsyncDisposable
         builder.Configuration.AddInMemoryCollection([new("ConnectionStrings:Database", database.ConnectionString)]);
         builder.Services.AddDatabase(builder.Configuration).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Warning)).AddTicketQueue();
         var host = builder.Build();
-        await TicketQueue.MigrateAsync(database.DataSource, CancellationToken.None);
         return new JobsFixture(database, host, await Rows.AddAsync(database));
     }
 

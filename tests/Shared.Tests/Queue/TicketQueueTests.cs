@@ -28,7 +28,6 @@ public sealed class TicketQueueTests
     public async Task SetUp()
     {
         _database = await TestDatabase.CreateAsync();
-        await TicketQueue.MigrateAsync(_database.DataSource, CancellationToken.None);
         _enqueuer = NewHost(services => services.AddTicketQueue());
     }
 
@@ -85,7 +84,7 @@ public sealed class TicketQueueTests
     public async Task CheckVersion_BeforeTheMigration_SaysWhatToRun()
     {
         await Queue.CheckVersionAsync(CancellationToken.None);
-        await using var empty = await TestDatabase.CreateAsync();
+        await using var empty = await TestDatabase.CreateEmptyAsync();
         using var host = NewHost(services => services.AddTicketQueue(), empty);
         var refusal = Assert.ThrowsAsync<SchemaVersionException>(
             () => host.Services.GetRequiredService<TicketQueue>().CheckVersionAsync(CancellationToken.None));
