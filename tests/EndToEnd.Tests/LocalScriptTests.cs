@@ -80,7 +80,6 @@ public sealed class LocalScriptTests
             await using (var copy = ServiceProcess.StartProgram("cp", "cp", ["-rl", Path.GetDirectoryName(ServiceProcess.Assembly("Training"))!, trainer]))
                 Assert.That(await copy.WaitAsync(Patience), Is.Zero, copy.Output);
             File.Delete(Path.Combine(trainer, "libc10.so"));
-            var files = Directory.EnumerateFiles(trainer).Count();
 
             await RefusesAsync(
                 "worker-1 can't start: The trainer exited with code 1: libtorch can't be loaded: libc10.so: ",
@@ -90,7 +89,7 @@ public sealed class LocalScriptTests
                     ("Worker__TrainerArguments__1", "serve")),
                 "worker-1");
 
-            Assert.That(Directory.EnumerateFiles(trainer, "*", SearchOption.AllDirectories).Count(), Is.EqualTo(files), "TorchSharp copied libraries.");
+            Assert.That(Directory.Exists(Path.Combine(trainer, "cpu")), Is.False, "TorchSharp copied all of the packages' libraries.");
         }
         finally
         {
