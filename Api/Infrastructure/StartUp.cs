@@ -3,7 +3,6 @@ using System.Text.RegularExpressions;
 using Microsoft.Extensions.Options;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
-using MlExperiments.Shared.Imaging;
 using MlExperiments.Shared.Queue;
 
 namespace MlExperiments.Api.Infrastructure;
@@ -47,14 +46,13 @@ internal static partial class StartUp
         await using var scope = services.CreateAsyncScope();
         try
         {
-            ImageDecoder.EnsureAvailable();
             if (await FindBlobProblemAsync(services) is { } problem)
                 return problem;
             await Database.CheckVersionAsync(scope.ServiceProvider.GetRequiredService<ExperimentsDbContext>(), CancellationToken.None);
             await scope.ServiceProvider.GetRequiredService<IJobQueue>().CheckVersionAsync(CancellationToken.None);
             return null;
         }
-        catch (Exception exception) when (exception is SchemaVersionException or ImageLibraryMissingException)
+        catch (SchemaVersionException exception)
         {
             return exception.Message;
         }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
-using MlExperiments.Shared.Imaging;
 
 namespace MlExperiments.Training.Cli;
 
@@ -42,8 +41,8 @@ internal static class CommandLine
     // Parallel loops and type initializers wrap what happened; null where it's nothing that a user can mend.
     private static string? Words(Exception error) => error switch
     {
-        InvalidDataException or IOException or UnauthorizedAccessException or ExternalException or ImageLibraryMissingException => error.Message,
-        DllNotFoundException => $"A native library is missing: {error.Message} On Debian 12, the packages libtorch1.13 and libgd3 have them.",
+        InvalidDataException or IOException or UnauthorizedAccessException or ExternalException => error.Message,
+        DllNotFoundException => $"A native library is missing: {error.Message} On Debian 12, the package libtorch1.13 has it.",
         _ => error.InnerException is { } inner ? Words(inner) : null,
     };
 }
