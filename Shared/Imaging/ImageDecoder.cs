@@ -31,7 +31,7 @@ public static class ImageDecoder
     private static readonly Lock Large = new();
 
     private const string CutShort = "the file is cut short";
-    private const string UnknownFormat = "it is not a PNG, JPEG, GIF, BMP or WebP file, or its beginning is damaged or cut short";
+    private const string Jpeg = "image/jpeg";
 
     /// <inheritdoc cref="TryDecode(ReadOnlySpan{byte}, ImageShape, Span{byte}, out ImageInfo, out string?)"/>
     public static bool TryDecode(ReadOnlySpan<byte> file, ImageShape shape, Span<byte> pixels, [NotNullWhen(false)] out string? reason) =>
@@ -48,9 +48,9 @@ public static class ImageDecoder
         if (pixels.Length != shape.Size)
             throw new ArgumentException($"{shape.Size} bytes are needed for {shape}, not {pixels.Length}.", nameof(pixels));
         info = default;
-        if (file.IsEmpty)
+        if (MediaType(file) is not { } mediaType)
         {
-            reason = "the file is empty";
+            reason = file.IsEmpty ? "the file is empty" : "it is not a PNG, JPEG, GIF, BMP or WebP file";
             return false;
         }
 
@@ -60,20 +60,39 @@ public static class ImageDecoder
             using var codec = SKCodec.Create(new SKMemoryStream(data), out _);
             if (codec is null)
             {
-                reason = UnknownFormat;
+                reason = "its header is damaged or cut short";
                 return false;
             }
 
             var stored = GetInfo(codec);
-            reason = Identify(codec, stored, file, out info);
-            if (reason is not null)
+            info = SwapsSides(codec.EncodedOrigin) ? new(mediaType, stored.Height, stored.Width) : new(mediaType, stored.Width, stored.Height);
+            if (stored.Width > MaxSide || stored.Height > MaxSide || PixelsOf(stored) > MaxPixels)
+            {
+                reason = $"it has {info.Width} x {info.Height} pixels; at most {MaxPixels / 1_000_000} million are accepted, and at most {MaxSide} on a side";
                 return false;
+            }
+
+            if (mediaType == Jpeg && !JpegEnd.IsIn(file))
+            {
+                reason = CutShort;
+                return false;
+            }
+
             if (PixelsOf(stored) <= LargePixels)
                 return Decode(codec, stored, shape, pixels, out reason);
             lock (Large)
                 return Decode(codec, stored, shape, pixels, out reason);
         }
     }
+
+    // Skia knows more formats. These are not even tried.
+    private static string? MediaType(ReadOnlySpan<byte> file) =>
+        file.StartsWith((ReadOnlySpan<byte>)[0x89, (byte)'P', (byte)'N', (byte)'G']) ? "image/png"
+        : file.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8]) ? Jpeg
+        : file.StartsWith("GIF8"u8) ? "image/gif"
+        : file.StartsWith("BM"u8) ? "image/bmp"
+        : file.StartsWith("RIFF"u8) && file.Length >= 12 && file[8..].StartsWith("WEBP"u8) ? "image/webp"
+        : null;
 
     // What Skia is to decode into: the size that is checked. Without a colour space, so that it converts to none.
     private static SKImageInfo GetInfo(SKCodec codec)
@@ -88,29 +107,6 @@ public static class ImageDecoder
     }
 
     private static long PixelsOf(SKImageInfo info) => (long)info.Width * info.Height;
-
-    /// <returns>Why the image can't be decoded, or null.</returns>
-    private static string? Identify(SKCodec codec, SKImageInfo stored, ReadOnlySpan<byte> file, out ImageInfo info)
-    {
-        var (width, height) = (stored.Width, stored.Height);
-        info = default;
-        if (MediaType(codec.EncodedFormat) is not { } mediaType)
-            return UnknownFormat;
-        info = SwapsSides(codec.EncodedOrigin) ? new(mediaType, height, width) : new(mediaType, width, height);
-        if (width > MaxSide || height > MaxSide || PixelsOf(stored) > MaxPixels)
-            return $"it has {width} x {height} pixels; at most {MaxPixels / 1_000_000} million are accepted, and at most {MaxSide} on a side";
-        return codec.EncodedFormat == SKEncodedImageFormat.Jpeg && !JpegEnd.IsIn(file) ? CutShort : null;
-    }
-
-    private static string? MediaType(SKEncodedImageFormat format) => format switch
-    {
-        SKEncodedImageFormat.Png => "image/png",
-        SKEncodedImageFormat.Jpeg => "image/jpeg",
-        SKEncodedImageFormat.Gif => "image/gif",
-        SKEncodedImageFormat.Bmp => "image/bmp",
-        SKEncodedImageFormat.Webp => "image/webp",
-        _ => null,
-    };
 
     private static unsafe bool Decode(SKCodec codec, SKImageInfo stored, ImageShape shape, Span<byte> pixels, [NotNullWhen(false)] out string? reason)
     {

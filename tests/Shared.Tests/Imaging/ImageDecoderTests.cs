@@ -211,7 +211,7 @@ public sealed class ImageDecoderTests
         var file = Encode(Fill(Colour, [200, 100, 50]), Colour, format, linear);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(file.AsSpan().IndexOf("mntrRGB"u8), Is.Positive.Or.EqualTo(-1).And.Not.Zero);
+            Assert.That(file.AsSpan().IndexOf(format == SKEncodedImageFormat.Png ? "iCCP"u8 : "ICC_PROFILE"u8), Is.Positive);
             Assert.That(Decode(file, Colour), Is.EqualTo(Decode(Encode(Fill(Colour, [200, 100, 50]), Colour, format), Colour)));
         }
     }
@@ -299,17 +299,17 @@ public sealed class ImageDecoderTests
     }
 
     [TestCase("")]
-    [TestCase("a text, and no image")]
+    [TestCase("a text")]
     [TestCase("<svg xmlns=\"http://www.w3.org/2000/svg\"/>")]
     public void TryDecode_NoImage_IsRefused(string text) =>
-        Assert.That(Refuse(System.Text.Encoding.UTF8.GetBytes(text)), Does.StartWith(text.Length == 0 ? "the file is empty" : "it is not a PNG, JPEG, GIF, BMP or WebP file"));
+        Assert.That(Refuse(System.Text.Encoding.UTF8.GetBytes(text)), Is.EqualTo(text.Length == 0 ? "the file is empty" : "it is not a PNG, JPEG, GIF, BMP or WebP file"));
 
     [Test]
     public void TryDecode_Icon_IsRefused()
     {
         var png = PngWriter.Encode(Fill(Grey, [7]), Grey);
         byte[] icon = [0, 0, 1, 0, 1, 0, 8, 8, 0, 0, 1, 0, 8, 0, .. Little32(png.Length), 22, 0, 0, 0, .. png];
-        Assert.That(Refuse(icon), Does.StartWith("it is not a PNG, JPEG, GIF, BMP or WebP file"));
+        Assert.That(Refuse(icon), Is.EqualTo("it is not a PNG, JPEG, GIF, BMP or WebP file"));
     }
 
     [Test]
