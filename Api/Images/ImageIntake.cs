@@ -94,8 +94,7 @@ internal sealed class ImageIntake(Model model, ImageRows rows, PackWriter packs,
             return;
         }
 
-        if (!ImageDecoder.TryDecode(candidate.Bytes, model.InputShape, _pixels, out var reason)
-            || !ImageDecoder.TryIdentify(candidate.Bytes, out var info, out reason))
+        if (!ImageDecoder.TryDecode(candidate.Bytes, model.InputShape, _pixels, out var info, out var reason))
         {
             tally.Refuse(candidate.FileName, reason);
             return;

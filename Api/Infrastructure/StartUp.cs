@@ -3,7 +3,6 @@ using Microsoft.Extensions.Options;
 using MlExperiments.Shared;
 using MlExperiments.Shared.Blobs;
 using MlExperiments.Shared.Data;
-using MlExperiments.Shared.Imaging;
 using MlExperiments.Shared.Queue;
 
 namespace MlExperiments.Api.Infrastructure;
@@ -42,14 +41,13 @@ internal static class StartUp
         await using var scope = services.CreateAsyncScope();
         try
         {
-            ImageDecoder.EnsureAvailable();
             if (await FindBlobProblemAsync(services) is { } problem)
                 return problem;
             await Database.CheckVersionAsync(scope.ServiceProvider.GetRequiredService<ExperimentsDbContext>(), CancellationToken.None);
             await scope.ServiceProvider.GetRequiredService<TicketQueue>().CheckVersionAsync(CancellationToken.None);
             return null;
         }
-        catch (Exception exception) when (exception is SchemaVersionException or ImageLibraryMissingException)
+        catch (SchemaVersionException exception)
         {
             return exception.Message;
         }

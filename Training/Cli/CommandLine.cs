@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
-using MlExperiments.Shared.Imaging;
 
 namespace MlExperiments.Training.Cli;
 
@@ -41,7 +40,7 @@ internal static class CommandLine
     // Parallel loops and type initializers wrap what happened; null where it's nothing that a user can mend.
     private static string? Words(Exception error) => error switch
     {
-        InvalidDataException or IOException or UnauthorizedAccessException or ExternalException or ImageLibraryMissingException => error.Message,
+        InvalidDataException or IOException or UnauthorizedAccessException or ExternalException => error.Message,
         DllNotFoundException => $"A native library can't be loaded: {error.Message.Trim().Split('\n')[^1]}",
         _ => error.InnerException is { } inner ? Words(inner) : null,
     };

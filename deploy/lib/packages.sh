@@ -5,7 +5,6 @@
 PACKAGES=(
   ca-certificates
   curl
-  libgd3
   'libmimalloc2.0|libmimalloc3'
   'postgresql-15|postgresql-16|postgresql-17|postgresql-18'
 )

@@ -26,6 +26,25 @@ internal static class TinyImages
         "hYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq8vP09fb3+Pn6/9oADAMBAAIRAxEAPwDPr+Vz+2D/" +
         "2Q==");
 
+    /// <summary>Cyan, magenta, yellow and black, as Adobe's programs write it: inverted.</summary>
+    public static readonly byte[] CmykJpeg = Convert.FromBase64String(
+        "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwACAQEBAQECAQEBAgICAgIEAwICAgIFBAQDBAYFBgYGBQYGBgcJCAYHCQcGBggLCAkKCgoKCgYICwwLCgwJCgoK/8AA" +
+        "FAgACAAIBEMRAE0RAFkRAEsRAP/EABUAAQEAAAAAAAAAAAAAAAAAAAkH/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAA4EQwBNAFkASwAAPwBIEPGOfx//2Q==");
+
+    /// <summary>16 x 16 pixels in many colours; progressive.</summary>
+    public static readonly byte[] ProgressiveJpeg = Convert.FromBase64String(
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAA0JCgsKCA0LCgsODg0PEyAVExISEyccHhcgLikxMC4pLSwzOko+MzZGNywtQFdBRkxOUlNSMj5aYVpQYEpRUk//" +
+        "2wBDAQ4ODhMREyYVFSZPNS01T09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT0//wgARCAAQABADASIAAhEBAxEB/8QA" +
+        "FQABAQAAAAAAAAAAAAAAAAAABAX/xAAVAQEBAAAAAAAAAAAAAAAAAAAAAf/aAAwDAQACEAMQAAABlsWyv//EABYQAAMAAAAAAAAAAAAAAAAAAAACA//aAAgBAQAB" +
+        "BQJZizFmLM//xAAVEQEBAAAAAAAAAAAAAAAAAAAEAP/aAAgBAwEBPwEqL//EABYRAAMAAAAAAAAAAAAAAAAAAAACA//aAAgBAgEBPwF7n//EABQQAQAAAAAAAAAA" +
+        "AAAAAAAAACD/2gAIAQEABj8CH//EABUQAQEAAAAAAAAAAAAAAAAAAABh/9oACAEBAAE/IZJJJP/aAAwDAQACAAMAAAAQs//EABYRAAMAAAAAAAAAAAAAAAAAAAAh" +
+        "Mf/aAAgBAwEBPxCbP//EABURAQEAAAAAAAAAAAAAAAAAAABh/9oACAECAQE/ELP/xAAVEAEBAAAAAAAAAAAAAAAAAAAAMf/aAAgBAQABPxCJEiRP/9k=");
+
+    /// <summary>Two frames: the second one is blue.</summary>
+    public static readonly byte[] AnimatedWebp = Convert.FromBase64String(
+        "UklGRoYAAABXRUJQVlA4WAoAAAACAAAABwAABwAAQU5JTQYAAAAAAAAAAABBTk1GKgAAAAAAAAAAAAcAAAcAAGQAAAJWUDhMEQAAAC8HwAEAB1CyIlem/4GI6H8A" +
+        "AEFOTUYoAAAAAAAAAAAABwAABwAAZAAAAFZQOEwPAAAALwfAAQAHENH//gciov8BAA==");
+
     /// <summary>24 bits a pixel, without compression.</summary>
     public static byte[] Bmp(int width = 8, int height = 8, byte red = 200, byte green = 100, byte blue = 50)
     {
