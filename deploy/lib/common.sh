@@ -32,19 +32,29 @@ whole_number() {
   fi
 }
 
-# run_logged LOG COMMAND...: the output goes to LOG. The command runs in the background and is waited for, since bash
-# handles a signal at once during `wait`, but only after a command in the foreground. It gets a process group of its
-# own, so that all of it can be ended, and SIGTERM should this shell die without a word.
+# start_task LOG COMMAND...: runs it in the background, one at a time; the output goes to LOG. It gets a process group of
+# its own, so that all of it can be ended, and SIGTERM should this shell die without a word.
 # Descriptor 9, here and elsewhere, is local.sh's lock, which nobody else may hold on to.
 TASK_PID=
-run_logged() {
-  local log=$1 status=0
+start_task() {
+  local log=$1
   shift
   setsid setpriv --pdeathsig TERM -- "$@" >"$log" 2>&1 </dev/null 9>&- &
   TASK_PID=$!
+}
+
+# Waits for it and fails as it does.
+end_of_task() {
+  local status=0
   wait "$TASK_PID" || status=$?
   TASK_PID=
   return "$status"
+}
+
+# run_logged LOG COMMAND...: both. Bash handles a signal at once during `wait`, but only after a command in the foreground.
+run_logged() {
+  start_task "$@"
+  end_of_task
 }
 
 # run_quietly LOG COMMAND...: as run_logged, and shows the end of the output on failure.
@@ -57,7 +67,7 @@ run_quietly() {
   return "$status"
 }
 
-# Ends what run_logged was waiting for when a signal arrived.
+# Ends the task that runs when a signal arrives.
 end_task() {
   if [[ -n $TASK_PID ]]; then
     end_group "$TASK_PID"
