@@ -164,11 +164,19 @@ main() {
   trap 'exit 143' TERM HUP
   trap stop_everything EXIT
 
-  need_packages
   need_dotnet "$ROOT"
+  if [[ -n $BUILD && $PAGE == true ]] && ! has_npm; then
+    # On a fresh machine, apt takes as long for Node.js as the compiler for the programs. Without ca-certificates this
+    # fails, and is made up for below.
+    start_publish "$ROOT" "$DATA" false
+  fi
+  need_packages
   if [[ -n $BUILD ]]; then
     if [[ $PAGE == true ]] && ! need_node; then
       PAGE=false
+    fi
+    if [[ -n $TASK_PID ]]; then
+      wait_for_task || true
     fi
     build_programs "$ROOT" "$DATA" "$PAGE"
   elif [[ ! -f $DATA/app/built-from ]]; then

@@ -17,6 +17,12 @@ source_fingerprint() {
   ) | sha256sum
 }
 
+# start_publish ROOT DATA PAGE: a task. The analyzers, which take a third of the time, have their say in the tests' build.
+start_publish() {
+  start_task "$2/logs/build.log" dotnet publish "$1/deploy/programs.slnf" --configuration Release --artifacts-path "$2/build" \
+    --verbosity quiet --nologo -p:UseAppHost=false -p:RunAnalyzers=false -p:Page="$3"
+}
+
 # build_programs ROOT DATA PAGE: publishes what changed since the last time; the page where that is true.
 build_programs() {
   local root=$1 data=$2 page=$3 fingerprint program started
@@ -26,10 +32,10 @@ build_programs() {
   fi
   say "Building the programs$([[ $page == false ]] || echo " and the page") (a minute or two the first time) ..."
   started=$SECONDS
-  # The analyzers, which take a third of the time, have their say in the tests' build.
-  if ! run_quietly "$data/logs/build.log" dotnet publish "$root/deploy/programs.slnf" --configuration Release \
-    --artifacts-path "$data/build" --verbosity quiet --nologo -p:UseAppHost=false -p:RunAnalyzers=false -p:Page="$page"; then
+  start_publish "$root" "$data" "$page"
+  if ! wait_for_task; then
     local advice=
+    complain "$(tail -n 60 "$data/logs/build.log")"
     if [[ $page == true ]]; then
       advice=" Where it is the page that fails, --no-page leaves it out."
     fi

@@ -43,14 +43,19 @@ start_task() {
   TASK_PID=$!
 }
 
-# run_logged LOG COMMAND...: starts a task and waits for it. Bash handles a signal at once during `wait`, but only after a
-# command in the foreground.
-run_logged() {
+# Waits for the task that TASK_PID names, and returns its status.
+wait_for_task() {
   local status=0
-  start_task "$@"
   wait "$TASK_PID" || status=$?
   TASK_PID=
   return "$status"
+}
+
+# run_logged LOG COMMAND...: starts a task and waits for it. Bash handles a signal at once during `wait`, but only after a
+# command in the foreground.
+run_logged() {
+  start_task "$@"
+  wait_for_task
 }
 
 # run_quietly LOG COMMAND...: as run_logged, and shows the end of the output on failure.
@@ -63,7 +68,7 @@ run_quietly() {
   return "$status"
 }
 
-# Ends what run_logged was waiting for when a signal arrived.
+# Ends the task that runs when a signal arrives.
 end_task() {
   if [[ -n $TASK_PID ]]; then
     end_group "$TASK_PID"

@@ -27,7 +27,8 @@ any_installed() {
 installable() {
   local name
   for name in ${1//|/ }; do
-    if apt-cache show --no-all-versions "$name" >/dev/null 2>&1; then
+    # Not `apt-cache show`, which also knows names that only other packages mention.
+    if [[ $(LC_ALL=C apt-cache policy "$name" 2>/dev/null) =~ 'Candidate: '[^\(] ]]; then
       echo "$name"
       return
     fi
@@ -148,9 +149,11 @@ https://dot.net/download does, or: curl -sSL https://dot.net/v1/dotnet-install.s
   fi
 }
 
+has_npm() { command -v npm >/dev/null; }
+
 # need_node: has what the page is built with, or says that it is left out. Succeeds where it is there.
 need_node() {
-  if ! command -v npm >/dev/null; then
+  if ! has_npm; then
     if ! find_root; then
       complain "Without the page: building it takes Node.js 18 or later and npm (sudo apt-get install nodejs npm). All the rest runs."
       return 1
