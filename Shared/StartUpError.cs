@@ -24,7 +24,7 @@ public static partial class StartUpError
         OptionsValidationException options => string.Join(' ', options.Failures.Select(failure => OfSetting(options.OptionsType, failure))),
         AggregateException { InnerExceptions: var inner } when inner.All(one => one is OptionsValidationException) => string.Join(' ', inner.Select(OfSettings)),
         InvalidOperationException when Unconvertible().Match(exception.Message) is { Success: true } wrong =>
-            $"The setting {wrong.Groups["path"].Value.Replace(":", "__", StringComparison.Ordinal)} is \"{wrong.Groups["value"].Value}\", which is of the wrong kind.",
+            $"The setting {wrong.Groups["path"].Value.Replace(":", "__", StringComparison.Ordinal)} is \"{wrong.Groups["value"].Value}\", which can't be converted to the setting's type.",
         _ => null,
     };
 

@@ -30,13 +30,13 @@ internal static class Engine
     /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
     public static string Device => OnGpu ? Cuda : Cpu;
 
-    /// <summary>Loads libtorch for one thread and a device; comes before the first tensor.</summary>
+    /// <summary>Loads libtorch, limits it to one thread and selects the device. Call it before creating a tensor.</summary>
     /// <param name="device"><c>auto</c> (a GPU where there is one), <c>cpu</c> or <c>cuda</c>.</param>
     /// <exception cref="InvalidDataException">libtorch can't be loaded, or there is no such device.</exception>
     public static void Start(string device)
     {
         Load();
-        // Two trainers of one thread do more than one of two, and sums keep their order.
+        // Two trainers with one thread each are faster than one with two threads, and one thread sums in a fixed order.
         torch.set_num_threads(1);
         if (device == Cuda && !torch.cuda.is_available())
             throw new InvalidDataException("The device is cuda, but libtorch finds none: check the driver (nvidia-smi), and that this was built with -p:TorchDevice=cuda.");

@@ -36,7 +36,7 @@ internal static partial class StartUp
         }
     }
 
-    /// <summary>What is wrong, in one line: settings, folders, programs and servers are for people to mend, who need no stack trace. Null for a mistake of ours.</summary>
+    /// <summary>One line for errors in settings, folders, programs and servers; null for an internal error.</summary>
     public static string? Reason(Exception exception) => StartUpError.OfSettings(exception) ?? exception switch
     {
         TrainerDiedException died => died.Summary,

@@ -32,8 +32,9 @@ PostgreSQL, builds, migrates the database, starts the Api and the workers, and s
   --no-build    run what was built before
   --help        this text
 
-Two of them run side by side with different --data and --port. DIR/run holds the processes' numbers (api.pid,
-worker-1.pid, ...), DIR/logs what they write. A process that dies later is started again; one that can't start ends it all, with the reason.
+Two of them run side by side with different --data and --port. DIR/run has the process ids (api.pid, worker-1.pid, ...),
+DIR/logs the logs. A process that ends later is restarted. If a process can't start, the script prints the reason, stops
+everything and exits with status 1.
 
 With Security__ApiKey in the environment, the service asks for that key. Other settings are read from there, too.
 END
@@ -130,7 +131,7 @@ look_after_everything() {
     fi
     for name in "${SERVICES[@]}"; do
       look_after "$name"
-      bound_log "$DATA/logs/$name.log"
+      bound_service_log "$name"
     done
   done
 }
@@ -142,8 +143,8 @@ stop_everything() {
   trap 'HURRY=1' INT TERM HUP
   set +e
   end_task
-  # After a failure its reason stays the last line.
-  if ((${#SERVICES[@]} > 0 && status == 0)); then
+  # After a failure its reason stays the last line; after a signal (128 and more) there is none.
+  if ((${#SERVICES[@]} > 0 && (status == 0 || status > 128))); then
     say "Stopping ..."
   fi
   stop_all_services

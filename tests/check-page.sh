@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The page's own checks: types that fit the service's description, lint, and the tests of what is pure. tests/run.sh starts
-# it when all is built. Writes what failed, and a last line "PASSED FAILED SKIPPED", to results.txt in MLEXPERIMENTS_TESTS.
+# The page's own checks: types that fit the service's description, lint, and the unit tests. tests/run.sh starts it when
+# all is built. Writes what failed, and a last line "PASSED FAILED SKIPPED", to results.txt in MLEXPERIMENTS_TESTS.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -8,6 +8,8 @@ PAGE=$ROOT/Api/ClientApp
 RESULTS=$MLEXPERIMENTS_TESTS/results.txt
 PASSED=0
 FAILED=0
+# An error that ends this script counts as one failure more.
+trap 'status=$?; echo "$PASSED $((FAILED + (status != 0))) 0" >>"$RESULTS"' EXIT
 
 # npm_run NAME [ARGUMENT...]: a script of the page's package.json.
 npm_run() {
@@ -18,6 +20,7 @@ npm_run() {
 
 # check SCRIPT WHAT: one more test, which the script is.
 check() {
+  local output
   if output=$(npm_run "$1" 2>&1); then
     PASSED=$((PASSED + 1))
   else
@@ -26,7 +29,7 @@ check() {
   fi
 }
 
-# The tests of what is pure, as many as there are.
+# The unit tests, as many as there are.
 run_tests() {
   local report=$TMPDIR/page.json output passed=0 failed=0
   output=$(npm_run test --reporter=default --reporter=json --outputFile.json="$report" 2>&1) || true
@@ -53,4 +56,3 @@ npm_run api
 check check "the page's types"
 check lint "the page's lint"
 run_tests
-echo "$PASSED $FAILED 0" >>"$RESULTS"

@@ -172,11 +172,14 @@ build() {
   fi
 }
 
-# start_run RUN COMMAND...: runs a project's tests in the background, in a folder of their own. Every process that they
+# start_run RUN COMMAND...: waits for a place, then runs a project's tests in the background, in a folder of their own. Every process that they
 # start carries its name as a mark.
 start_run() {
   local run=$1
   shift
+  while ((${#RUNNING[@]} >= AT_ONCE)); do
+    wait_for_run
+  done
   say "Running $run ..."
   mkdir -p "$WORK/$run/tmp"
   start_task "$WORK/$run/log" env "MLEXPERIMENTS_TESTS=$WORK/$run" "TMPDIR=$WORK/$run/tmp" "$@"
@@ -242,9 +245,6 @@ no_match() {
 run_projects() {
   local project
   for project in "${PROJECTS[@]}"; do
-    while ((${#RUNNING[@]} >= AT_ONCE)); do
-      wait_for_run
-    done
     start_tests "$project" "$project" 'TestCategory!=Alone'
   done
   if needs_page && [[ -z $FILTER ]]; then
@@ -254,7 +254,7 @@ run_projects() {
     wait_for_run
   done
   for project in "${PROJECTS[@]}"; do
-    if grep -rqF '[Category("Alone")]' --include='*.cs' "$ROOT/tests/$project"; then
+    if grep -rqF 'Category("Alone")' --include='*.cs' "$ROOT/tests/$project"; then
       start_tests "$project" "$project-alone" 'TestCategory=Alone'
       wait_for_run
     fi

@@ -29,5 +29,9 @@ internal static class MigrateCommand
             return StartUpError.Report(
                 $"PostgreSQL can't be reached: {DatabaseErrors.Reason(exception)} Check ConnectionStrings__{Database.ConnectionName} and that the server runs.");
         }
+        catch (PostgresException exception)
+        {
+            return StartUpError.Report($"The database can't be migrated: {exception.MessageText}.");
+        }
     }
 }

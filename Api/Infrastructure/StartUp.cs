@@ -24,7 +24,7 @@ internal static class StartUp
         }
     }
 
-    /// <summary>What a setting that only shows when it is used comes to, as one sentence; null for what is a mistake of ours.</summary>
+    /// <summary>The reason in one sentence if a setting caused the exception; null for an internal error.</summary>
     public static string? Reason(Exception exception) => StartUpError.OfSettings(exception) ?? exception switch
     {
         FormatException when exception.Message.StartsWith("Invalid url", StringComparison.Ordinal) => $"The address to listen on is no address. {exception.Message}",

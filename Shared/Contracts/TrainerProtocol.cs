@@ -76,8 +76,8 @@ public abstract record TrainerEvent;
 public abstract record TrainingEvent(Guid TrajectoryId) : TrainerEvent;
 
 /// <summary>The first line: the trainer is warm and waits for commands.</summary>
-/// <param name="Engine"><c>TorchSharp</c>.</param>
-/// <param name="EngineVersion">For example <c>1.13.1</c>.</param>
+/// <param name="Engine">The tensor library: <c>TorchSharp</c>.</param>
+/// <param name="EngineVersion">For example <c>0.107.0 on libtorch 2.10.0</c>.</param>
 /// <param name="Device"><c>cpu</c> or <c>cuda</c>.</param>
 public sealed record ReadyEvent(string Engine, string EngineVersion, string Device) : TrainerEvent;
 

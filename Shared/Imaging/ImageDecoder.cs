@@ -9,7 +9,7 @@ namespace MlExperiments.Shared.Imaging;
 /// Turns image files into what training and prediction take: PNG, JPEG, GIF, BMP and WebP, decoded by Skia.
 /// <list type="bullet">
 /// <item>An image of the wanted size comes through exactly. Others are stretched to it, each pixel the mean of the area that it covers.</item>
-/// <item>Transparent parts become white, as on a page or in a viewer: what is drawn on nothing is nearly always dark.</item>
+/// <item>Transparent pixels become white, as on a page or in a viewer: most transparent images are dark drawings.</item>
 /// <item>Grey is the luma of ITU-R BT.601, with the same rounding as Pillow's <c>convert("L")</c>.</item>
 /// <item>Photos become upright: the EXIF orientation of JPEG and WebP files is applied, as browsers do.</item>
 /// <item>Of an animation, the first frame is taken, on the animation's canvas.</item>
@@ -25,6 +25,9 @@ public static class ImageDecoder
 
     /// <summary>The longest side that is decoded, in pixels.</summary>
     public const int MaxSide = 16_384;
+
+    // A progressive JPEG of a few kilobytes can ask for thousands of passes over the whole image.
+    private const long MaxScannedPixels = 500_000_000;
 
     // Above this, one image at a time: the memory of one large image is what this process has to spare.
     private const int LargePixels = 4_000_000;
@@ -72,11 +75,9 @@ public static class ImageDecoder
                 return false;
             }
 
-            if (mediaType == Jpeg && !JpegEnd.IsIn(file))
-            {
-                reason = CutShort;
+            reason = mediaType == Jpeg ? FindJpegProblem(file, info) : null;
+            if (reason is not null)
                 return false;
-            }
 
             if (PixelsOf(stored) <= LargePixels)
                 return Decode(codec, stored, shape, pixels, out reason);
@@ -85,7 +86,16 @@ public static class ImageDecoder
         }
     }
 
-    // Skia knows more formats. These are not even tried.
+    private static string? FindJpegProblem(ReadOnlySpan<byte> file, ImageInfo info)
+    {
+        if (!JpegMarkers.HasEnd(file, out var scans))
+            return CutShort;
+        return (long)scans * info.Width * info.Height > MaxScannedPixels
+            ? $"the JPEG asks for {scans} passes over its {info.Width} x {info.Height} pixels, which are too many to decode"
+            : null;
+    }
+
+    // Other formats that Skia supports are refused.
     private static string? MediaType(ReadOnlySpan<byte> file) =>
         file.StartsWith((ReadOnlySpan<byte>)[0x89, (byte)'P', (byte)'N', (byte)'G']) ? "image/png"
         : file.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8]) ? Jpeg

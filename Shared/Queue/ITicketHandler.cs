@@ -3,7 +3,7 @@ using Hangfire;
 namespace MlExperiments.Shared.Queue;
 
 /// <summary>
-/// The job that Hangfire runs: workers implement it, and whoever enqueues needs only its name, which is stored in Hangfire's tables.
+/// The job that Hangfire runs. Workers implement it; programs that enqueue use only its type name, which Hangfire stores.
 /// </summary>
 public interface ITicketHandler
 {

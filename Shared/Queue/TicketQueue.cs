@@ -79,8 +79,14 @@ public sealed partial class TicketQueue(NpgsqlDataSource dataSource, IBackground
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await LockAsync("pg_advisory_lock");
-        PostgreSqlObjectsInstaller.Install(connection, Options.SchemaName);
-        await LockAsync("pg_advisory_unlock");
+        try
+        {
+            PostgreSqlObjectsInstaller.Install(connection, Options.SchemaName);
+        }
+        finally
+        {
+            await LockAsync("pg_advisory_unlock");
+        }
 
         async Task LockAsync(string function)
         {

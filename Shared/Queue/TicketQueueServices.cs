@@ -47,10 +47,10 @@ public static class TicketQueueServices
         {
             server.WorkerCount = slots;
             server.Queues = [TicketQueue.Name];
-            // Tickets are neither scheduled, nor recurring, nor aborted from the dashboard: what looks for that need not look often.
+            // These polls are for scheduled, recurring and aborted jobs, which tickets never are.
             server.SchedulePollingInterval = TimeSpan.FromDays(1);
             server.CancellationCheckInterval = TimeSpan.FromDays(1);
-            // Two shutdown scopes: no more tickets are taken, then the running ones end; how long that may take is the host's affair.
+            // Running tickets end by the host's own shutdown limit, not Hangfire's.
             server.StopTimeout = Timeout.InfiniteTimeSpan;
             server.ShutdownTimeout = Timeout.InfiniteTimeSpan;
         });

@@ -4,8 +4,8 @@ using System.Text;
 namespace MlExperiments.Training.Cli;
 
 /// <summary>
-/// The environment variables that the speed, the memory and the results of training depend on. They are read when a process or a library
-/// starts, so a process that lacks some starts itself again with them: whoever starts a training gets the same one.
+/// Environment variables that training's speed, memory and results depend on. Programs and libraries read them only when they start, so a process that
+/// lacks one of them restarts itself with all of them. Worker, command line and benchmark train alike this way.
 /// </summary>
 internal static partial class ProcessSettings
 {
@@ -20,12 +20,13 @@ internal static partial class ProcessSettings
         ["MKL_CBWR"] = "AUTO",
         // No debugger ports: a trainer that is killed would leave their files behind.
         ["DOTNET_EnableDiagnostics"] = "0",
-        // A trainer makes little garbage and runs the same code for hours: collect after 2 MiB instead of the size of the processor's cache, don't
-        // count branches, and map code once instead of twice (that is hardening against code from a network, which a trainer doesn't run).
+        // A trainer makes little garbage and runs the same code for hours. Collect garbage after 2 MiB, do not profile branches, and map code once. Mapping
+        // it twice protects against injected code, which a trainer does not receive.
         ["DOTNET_GCgen0size"] = "0x200000",
         ["DOTNET_TieredPGO"] = "0",
         ["DOTNET_EnableWriteXorExecute"] = "0",
-        // Milliseconds until mimalloc returns free pages: with its own 10 to 25 some steps would fault their pages in again. Both names, of 2.0 and later.
+        // Milliseconds until mimalloc returns free pages; with its default of 10 to 25 some steps would fault their pages in again. mimalloc 2.0 reads the
+        // first name, later versions the second.
         ["MIMALLOC_DECOMMIT_DELAY"] = "1000",
         ["MIMALLOC_PURGE_DELAY"] = "1000",
     };
@@ -48,9 +49,20 @@ internal static partial class ProcessSettings
         }
 
         if (missing.Count == 0) return;
-        var arguments = Encoding.UTF8.GetString(File.ReadAllBytes("/proc/self/cmdline")).TrimEnd('\0').Split('\0');
+        DeleteDebuggerPorts();
+        // Each argument ends with a zero byte.
+        var arguments = Encoding.UTF8.GetString(File.ReadAllBytes("/proc/self/cmdline"))[..^1].Split('\0');
         _ = Execute(Environment.ProcessPath!, [.. arguments, null], [.. environment.Select(variable => $"{variable.Key}={variable.Value}"), null]);
         throw new InvalidOperationException($"{Environment.ProcessPath} can't be started again: {Marshal.GetLastPInvokeErrorMessage()}");
+    }
+
+    // This runtime has opened its debugger ports, and does not end in order.
+    private static void DeleteDebuggerPorts()
+    {
+        foreach (var kind in new[] { "dotnet-diagnostic", "clr-debug-pipe" })
+        {
+            foreach (var file in Directory.EnumerateFiles(Path.GetTempPath(), $"{kind}-{Environment.ProcessId}-*")) File.Delete(file);
+        }
     }
 
     private static string? FindAllocator()

@@ -19,7 +19,7 @@ internal sealed class Cnn : Network
     private readonly TrajectoryParameters _parameters;
     private readonly IReadOnlyList<bool> _pooled;
 
-    // Null where libtorch's calls serve from the first block on; and for the first dense layer.
+    // Null where libtorch computes the blocks (_fused) or the first dense layer (_dense).
     private readonly FusedBlocks? _fused;
     private readonly DenseBlock? _dense;
 
@@ -75,7 +75,7 @@ internal sealed class Cnn : Network
         _fused.Backward(images, mapsGradient.contiguous(), gradient);
         return new(logits.MoveToOuterDisposeScope(), value.MoveToOuterDisposeScope(), gradient.MoveToOuterDisposeScope());
 
-        // Autograd's way from an output back to a leaf. Takes the gradients of the parts from first to end on it, too.
+        // Runs autograd from the output to the leaf, copies the gradients of the parts from first to end - 1, and returns the leaf's.
         Tensor ByAutograd(Tensor output, Tensor? outputGradient, Tensor leaf, int first, int end)
         {
             var gradients = autograd.grad([output], [leaf, .. views[first..end]], outputGradient is null ? null : [outputGradient]);
@@ -126,7 +126,7 @@ internal sealed class Cnn : Network
     private Tensor Hidden(Tensor features, Tensor[] views) =>
         functional.linear(features, views[DensePart].reshape(_parameters.DenseUnits, -1), views[DensePart + 1]).relu();
 
-    /// <summary>And by our kernel.</summary>
+    /// <summary>The first dense layer by our kernel.</summary>
     private unsafe Tensor Hidden(DenseBlock dense, Tensor features, Tensor weights, bool training)
     {
         var count = (int)features.shape[0];

@@ -9,7 +9,7 @@ internal sealed class TicketHandler(SlotPool slots, Claims claims, TrajectoryRun
 {
     public async Task HandleAsync(CancellationToken cancellationToken)
     {
-        // The engine's own token is not passed on: it may fire late or not at all, and a training ends by draining.
+        // Hangfire's token is not passed on: it may fire late or never. A training stops when the host stops.
         var draining = lifetime.ApplicationStopping;
         if (draining.IsCancellationRequested)
             return;

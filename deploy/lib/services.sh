@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Starts the programs below DIR/app, starts those again that die, and stops them in order. Needs DATA, PORT and SLOTS,
+# Starts the programs below DIR/app, restarts those that end, and stops them in order. Needs DATA, PORT and SLOTS,
 # and ConnectionStrings__Database and Blobs__Folder in the environment.
 
 SERVICES=() # in the order of their start: api, worker-1, ...
@@ -41,6 +41,15 @@ add_service() {
   start_service "$1"
 }
 
+# Keeps a running service's log short, and forgets where this run's part of it began once that is gone.
+bound_service_log() {
+  local log=$DATA/logs/$1.log
+  bound_log "$log"
+  if (($(size_of "$log") < SERVICE_LOG[$1])); then
+    SERVICE_LOG[$1]=0
+  fi
+}
+
 # Ends what a dead service's session left.
 bury_service() {
   local name=$1
@@ -55,11 +64,11 @@ collect_service() {
   local name=$1 status=0
   wait "${SERVICE_PID[$name]}" 2>/dev/null || status=$?
   bury_service "$name"
-  if ! ENDED=$(reason_in "$DATA/logs/$name.log" "${SERVICE_LOG[$name]}"); then
+  # 134 is SIGABRT, by which .NET ends after an unhandled exception.
+  if ((status > 128 && status != 134)); then
+    ENDED="It was ended by signal $((status - 128))."
+  elif ! ENDED=$(reason_in "$DATA/logs/$name.log" "${SERVICE_LOG[$name]}"); then
     ENDED="It ended with status $status."
-    if ((status > 128)); then
-      ENDED="It was ended by signal $((status - 128))."
-    fi
   fi
 }
 
@@ -126,8 +135,8 @@ workers_ready() {
   done
 }
 
-# Waits until the Api says that everything it needs is there, and all workers have started. Ends the script with the reason where that can't become so:
-# a service that ends now could not start, and would not start the next time either.
+# Waits until the Api is ready and all workers have started. If a service ends meanwhile, it ends the script with the reason: the service would not
+# start the next time either.
 wait_ready() {
   local deadline=$((SECONDS + 120)) answer status failed name log=$DATA/logs/api.log serves
   while true; do
@@ -151,7 +160,7 @@ wait_ready() {
         fi
         failed="Not all workers have started."
         ;;
-      401) fail "The Api asks for another API key than Security__ApiKey has: set it to the one of the Api's settings (log: $log)" ;;
+      401) fail "The Api refuses the key in Security__ApiKey: set it to the key in the Api's settings (log: $log)" ;;
       503)
         failed=$(tr '{}' '\n' <<<"$answer" | sed -nE 's/.*"status":"failed","detail":"([^"]*)".*/\1/p' | tr '\n' ' ')
         ;;

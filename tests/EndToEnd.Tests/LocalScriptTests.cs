@@ -12,7 +12,7 @@ public sealed class LocalScriptTests
 {
     private const string Key = "0123456789abcdef-tests";
 
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 
     private string _folder = null!;
     private int _port;

@@ -62,7 +62,7 @@ public sealed class MainJobTests
         Assert.That(right, Is.GreaterThanOrEqualTo(7));
     }
 
-    [Test]
+    [Test, Category("Alone")]
     public async Task Post_ToTheFirstStep_TakesAMoment()
     {
         var modelId = await _stack.CreateModelAsync("First steps");
@@ -82,9 +82,9 @@ public sealed class MainJobTests
         seconds.Sort();
         await TestContext.Progress.WriteLineAsync(
             $"From POST to the first training step: median {seconds[3]:0.000} s, {seconds[0]:0.000} to {seconds[^1]:0.000} s");
-        // 0.2 s on a quiet machine. On a busy one the quickest still shows that workers are told: those that look once in 5 s would take longer.
+        // The aim is a median of 0.2 s on a quiet machine. The quickest shows on a busy one, too, that workers are told.
         Assert.That(seconds[0], Is.LessThan(0.2));
-        Assert.That(seconds[3], Is.LessThan(1));
+        Assert.That(seconds[3], Is.LessThan(0.3));
     }
 
     [Test]

@@ -65,7 +65,7 @@ public sealed class TestDatabase : IAsyncDisposable
         var name = $"test_{Guid.NewGuid():N}";
         var on = server?.ConnectionString ?? Server;
         await ExecuteAsync(on, $"CREATE DATABASE {name} {options}");
-        return new TestDatabase(new NpgsqlConnectionStringBuilder(on) { Database = name, MaxPoolSize = 20 }.ConnectionString, isDropped: server is null);
+        return new TestDatabase(new NpgsqlConnectionStringBuilder(on) { Database = name, MaxPoolSize = 20, Timeout = 60 }.ConnectionString, isDropped: server is null);
     }
 
     private static async Task<string> CreateTemplateAsync()

@@ -359,7 +359,7 @@ public sealed class TrajectoryWriterTests
         Length = 10,
         TrainSeconds = 1,
         Engine = "TorchSharp",
-        EngineVersion = "1.13.1",
+        EngineVersion = "0.107.0 on libtorch 2.10.0",
         Device = "cpu",
         CreatedAt = TimeProvider.System.GetUtcNow(),
     };

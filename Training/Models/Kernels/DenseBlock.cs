@@ -12,7 +12,7 @@ namespace MlExperiments.Training.Models.Kernels;
 /// <param name="units">A multiple of <see cref="MatrixProduct.RowGroup"/>.</param>
 internal sealed unsafe class DenseBlock(int inputs, int units) : IDisposable
 {
-    // Inputs at a time: of 16 images, or 16 inputs of each of 256 images, they take 16 KiB.
+    // So that a panel fits in the L1 cache: 256 inputs of 16 images (forward), or 64 inputs of 64 images (backward), take 16 KiB.
     private const int DepthAtOnce = 256;
     private const int InputsAtOnce = 64;
 
@@ -24,10 +24,10 @@ internal sealed unsafe class DenseBlock(int inputs, int units) : IDisposable
     private readonly NativeBuffer<float> _sums = new();
     private readonly NativeBuffer<float> _sumsGradient = new();
 
-    /// <summary>Whether there is such a layer.</summary>
+    /// <summary>Whether the kernel supports these sizes.</summary>
     public static bool IsServed(long inputs, int units) => inputs % MatrixProduct.ColumnGroup == 0 && units % MatrixProduct.RowGroup == 0;
 
-    /// <summary>The rows that <see cref="Backward"/> writes of the input's gradient: those behind the last image are of no use.</summary>
+    /// <summary>The rows that <see cref="Backward"/> writes of the input's gradient; rows after the last image are padding.</summary>
     public static int Rows(int count) => Round(count, MatrixProduct.RowGroup);
 
     /// <param name="x"><c>[n, inputs]</c>.</param>

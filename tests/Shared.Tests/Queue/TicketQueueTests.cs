@@ -108,7 +108,7 @@ public sealed class TicketQueueTests
         Assert.Multiple(() =>
         {
             Assert.That(Queue.CountWaitingAsync(CancellationToken.None).Result, Is.EqualTo(2));
-            Assert.That(logged.Messages, Is.EqualTo(new[] { "in the second host" }));
+            Assert.That(logged.Messages, Does.Contain("in the second host").And.Not.Contain("below the level that the host logs"));
         });
     }
 

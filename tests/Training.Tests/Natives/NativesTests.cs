@@ -11,8 +11,9 @@ public sealed class NativesTests
 
     [Test]
     public void Output_OfTorchsLibraries_HasThoseThatAreUsed() => Assert.That(
-        Directory.GetFiles(Program, "*.so*").Select(Path.GetFileName).Where(name => !name!.Contains("Skia", StringComparison.Ordinal)),
-        Is.EquivalentTo(["libLibTorchSharp.so", "libtorch.so", "libtorch_cpu.so", "libc10.so", "libgomp-98b21ff3.so.1"]));
+        // libgomp's name has a hash of its own in each version.
+        Directory.GetFiles(Program, "*.so*").Select(file => Path.GetFileName(file).Split('-')[0]).Where(name => !name.Contains("Skia", StringComparison.Ordinal)),
+        Is.EquivalentTo(["libLibTorchSharp.so", "libtorch.so", "libtorch_cpu.so", "libc10.so", "libgomp"]));
 
     [Test]
     public void Engine_Started_ComputesWithOneThread() => Assert.That(get_num_threads(), Is.EqualTo(1));

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Reflection;
 using System.Text;
 using MlExperiments.Testing;
 
@@ -69,12 +70,11 @@ public sealed class WeakenSymbolVersionTests
         }
     }
 
-    /// <summary>The library as the package has it, of the version that the build took.</summary>
+    /// <summary>The library as the package has it.</summary>
     private static string Original()
     {
-        var packages = Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
-        var version = typeof(TorchSharp.torch).Assembly.GetName().Version!.ToString(3);
-        return Path.Combine(packages, "torchsharp", version, "runtimes", "linux-x64", "native", "libLibTorchSharp.so");
+        var package = typeof(WeakenSymbolVersionTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(metadata => metadata.Key == "TorchSharpPackage").Value!;
+        return Path.Combine(package, "runtimes", "linux-x64", "native", "libLibTorchSharp.so");
     }
 
     private (int Code, string Output) Run(string library, string version, string onlySymbol)
