@@ -6,7 +6,7 @@ namespace MlExperiments.Worker.Tests;
 /// <summary>Real worker processes with real trainers on a database of their own.</summary>
 public abstract class WorkerProcessFixture
 {
-    protected const int ManySteps = 1500;
+    protected const int ManySteps = 2500;
     protected static readonly (string, string) FrequentCheckpoints = ("CheckpointEvery", "00:00:00.3");
 
     protected WorkerStack Stack { get; private set; } = null!;
