@@ -37,8 +37,8 @@ public sealed record RefusedFile(string File, string Reason);
 /// <param name="Sha256">Of the file's bytes, 64 lower-case hex digits.</param>
 /// <param name="Split">The split that its upload named, or a change since.</param>
 /// <param name="FileName">The name that it was uploaded under.</param>
-/// <param name="Width">Pixels.</param>
-/// <param name="Height">Pixels.</param>
+/// <param name="Width">Pixels, of the upright image.</param>
+/// <param name="Height">Pixels, of the upright image.</param>
 /// <param name="Length">Bytes.</param>
 /// <param name="Content">Where the file itself is.</param>
 public sealed record ImageResponse(

@@ -32,7 +32,8 @@ internal static class ImagesEndpoints
         model.MapPost("/", UploadImages)
             .WithSummary("Uploads labelled images, zips with a folder for each class, or MNIST's IDX files; answers what became of each")
             .WithDescription(
-                "A file that can't be taken is refused by name, with the reason, and the others are stored. It needs no Idempotency-Key: an image counts once by its " +
+                "A file that can't be taken is refused by name, with the reason, and the others are stored. Photos are turned upright (EXIF orientation), of an " +
+                "animation the first frame is used, and images that are cut short are refused. It needs no Idempotency-Key: an image counts once by its " +
                 "content, so an upload that was cut off is sent again as it was.")
             .TakesForm<RouteHandlerBuilder, UploadForm>()
             .WithExamples(response: """{"accepted": 998, "duplicates": 1, "refused": [{"file": "cats/notes.txt", "reason": "it is not a PNG, JPEG, GIF, BMP or WebP file"}], "refusedCount": 1}""")

@@ -15,7 +15,7 @@ namespace MlExperiments.Shared.Imaging;
 /// <item>Of an animation, the first frame is taken, on the animation's canvas.</item>
 /// <item>Of 16 bits per channel, the upper 8 are taken.</item>
 /// <item>Colour profiles and gamma are not applied: samples come through as stored.</item>
-/// <item>Files that are cut short are refused: an image that lacks a part must not be trained on unnoticed.</item>
+/// <item>Files that are cut short are refused, so that no model is trained on half an image. All pixels have to be there; a JPEG needs its end marker, too.</item>
 /// </list>
 /// </summary>
 public static class ImageDecoder
@@ -104,7 +104,7 @@ public static class ImageDecoder
         : file.StartsWith("RIFF"u8) && file.Length >= 12 && file[8..].StartsWith("WEBP"u8) ? "image/webp"
         : null;
 
-    // What Skia is to decode into: the size that is checked. Without a colour space, so that it converts to none.
+    // What Skia decodes into, with the size that is checked. There is no colour space, so that Skia converts no colours.
     private static SKImageInfo GetInfo(SKCodec codec)
     {
         var info = codec.Info;

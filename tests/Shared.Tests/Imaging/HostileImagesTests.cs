@@ -34,7 +34,9 @@ public sealed class HostileImagesTests
         yield return Case(
             "WebP with a huge frame on a small canvas",
             Webp(WebpCanvas(2, 8, 8), WebpChunk("ANIM", new byte[6]), WebpChunk("ANMF", [.. new byte[6], 255, 63, 0, 255, 63, 0, 100, 0, 0, 0, .. WebpLossless(16_384, 16_384)])));
-        yield return Case("WebP with a frame that says that it is small", Webp(WebpCanvas(2, 8, 8), WebpChunk("ANIM", new byte[6]), WebpChunk("ANMF", [.. new byte[6], 7, 0, 0, 7, 0, 0, 100, 0, 0, 0, .. WebpLossless(16_384, 16_384)])));
+        yield return Case(
+            "WebP with a frame that says that it is small",
+            Webp(WebpCanvas(2, 8, 8), WebpChunk("ANIM", new byte[6]), WebpChunk("ANMF", [.. new byte[6], 7, 0, 0, 7, 0, 0, 100, 0, 0, 0, .. WebpLossless(16_384, 16_384)])));
         yield return Case("icon that holds a huge PNG", [0, 0, 1, 0, 1, 0, 8, 8, 0, 0, 1, 0, 32, 0, 67, 0, 0, 0, 22, 0, 0, 0, .. Png(60_000, 60_000, 8, 6, [0])]);
 
         static TestCaseData Case(string name, byte[] file) => new TestCaseData(file).SetArgDisplayNames(name);
