@@ -176,6 +176,7 @@ main() {
       PAGE=false
     fi
     if [[ -n $TASK_PID ]]; then
+      say "Waiting for the programs to be compiled ..."
       end_of_task || true
     fi
     build_programs "$ROOT" "$DATA" "$PAGE"
