@@ -177,6 +177,7 @@ main() {
       PAGE=false
     fi
     if [[ -n $TASK_PID ]]; then
+      say "Waiting for the programs to be compiled ..."
       wait_for_task || true
     fi
     build_programs "$ROOT" "$DATA" "$PAGE"

@@ -68,37 +68,31 @@ allow_cluster() {
   "${AS_ROOT[@]}" rm -f "$CREATE_NO_CLUSTER"
 }
 
-# Reads apt's lists again, once.
+# Reads apt's lists again; once is enough.
 LISTS_READ=
 read_lists() {
   local errors
-  if [[ -z $LISTS_READ ]]; then
-    LISTS_READ=1
-    # A single source that fails need not matter; the installation will tell.
-    errors=$(apt_quietly update 2>&1) || complain "apt-get update reported: $(tail -n 3 <<<"$errors")"
-  fi
+  LISTS_READ=1
+  # A single source that fails need not matter; the installation will tell.
+  errors=$(apt_quietly update 2>&1) || complain "apt-get update reported: $(tail -n 3 <<<"$errors")"
 }
 
 # In a shell of its own: its trap removes what it made, also after Ctrl-C.
 install_packages() (
-  names=()
-  for package in "$@"; do
-    names+=("$(installable "$package")")
-  done
   log=$(mktemp)
   trap 'rm -f "$log"; allow_cluster' EXIT
   "${AS_ROOT[@]}" mkdir -p "${CREATE_NO_CLUSTER%/*}"
   # shellcheck disable=SC2016
   "${AS_ROOT[@]}" sh -c 'echo "create_main_cluster = false" >"$1"' sh "$CREATE_NO_CLUSTER"
-  if ! apt_quietly install --no-install-recommends -y "${names[@]}" </dev/null >"$log" 2>&1; then
+  if ! apt_quietly install --no-install-recommends -y "$@" </dev/null >"$log" 2>&1; then
     complain "$(tail -n 30 "$log")"
-    fail "apt-get could not install ${names[*]} (see above)."
+    fail "apt-get could not install $* (see above)."
   fi
 )
 
 # Installs those of the packages that are missing: without arguments, those that every machine needs.
 need_packages() {
-  local missing=() package started
+  local missing=() names=() package started
   if (($# == 0)); then
     set -- "${PACKAGES[@]}"
   fi
@@ -118,10 +112,16 @@ need_packages() {
 
   sudo apt-get update && sudo apt-get install --no-install-recommends -y ${missing[*]%%|*}"
   fi
-  say "Installing ${missing[*]%%|*} with apt-get (a minute, once) ..."
   started=$SECONDS
-  read_lists
-  install_packages "${missing[@]}" || exit
+  if [[ -z $LISTS_READ ]]; then
+    say "Reading apt's package lists ..."
+    read_lists
+  fi
+  for package in "${missing[@]}"; do
+    names+=("$(installable "$package")")
+  done
+  say "Installing ${names[*]} with apt-get (a minute, once) ..."
+  install_packages "${names[@]}" || exit
   say "Installed after $((SECONDS - started)) s."
 }
 
