@@ -20,6 +20,7 @@ public sealed class ProcessSettingsTests
             Assert.That(environment["DOTNET_GCgen0size"], Is.EqualTo("0x200000"));
             Assert.That(environment["LD_PRELOAD"], Does.Contain(Allocator));
             Assert.That(File.ReadAllText($"/proc/{trainer.Id}/maps"), Does.Contain(Allocator));
+            Assert.That(Directory.GetFiles(Path.GetTempPath(), $"*-{trainer.Id}-*"), Is.Empty, "debugger ports of the process that started itself again");
         }
     }
 
