@@ -82,3 +82,8 @@ catch (Exception exception) when (isStarting && StartUp.Reason(exception) is not
 {
     return StartUpError.Report(StartUp.Reason(exception)!);
 }
+catch (OperationCanceledException) when (isStarting)
+{
+    // SIGTERM came before it had started.
+    return 0;
+}

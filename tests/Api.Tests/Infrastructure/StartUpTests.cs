@@ -1,12 +1,17 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace MlExperiments.Api.Tests.Infrastructure;
 
-/// <summary>The program itself, with settings that can't work.</summary>
+/// <summary>The program itself, with settings that can't work, and told to stop while it starts.</summary>
 public sealed class StartUpTests : ApiFixture
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly string Blobs = Path.Combine(Path.GetTempPath(), $"mlexperiments-start-{Environment.ProcessId}");
+
     [TestCase("URLS", "foo", "Invalid url")]
     [TestCase("URLS", "http://127.0.0.1:99999", "port")]
     [TestCase("URLS", "http://127.0.0.1:TAKEN", "already in use")]
@@ -30,10 +35,10 @@ public sealed class StartUpTests : ApiFixture
         var start = new ProcessStartInfo("dotnet", [typeof(Program).Assembly.Location]) { RedirectStandardError = true, RedirectStandardOutput = true };
         start.Environment["URLS"] = "http://127.0.0.1:0";
         start.Environment["ConnectionStrings__Database"] = Database.ConnectionString;
-        start.Environment["Blobs__Folder"] = Path.Combine(Path.GetTempPath(), $"mlexperiments-start-{Environment.ProcessId}");
+        start.Environment["Blobs__Folder"] = Blobs;
         start.Environment[setting] = value.Replace("TAKEN", $"{((IPEndPoint)taken.LocalEndpoint).Port}", StringComparison.Ordinal);
         using var process = Process.Start(start)!;
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var deadline = new CancellationTokenSource(Patience);
         try
         {
             var error = process.StandardError.ReadToEndAsync(deadline.Token);
@@ -50,11 +55,57 @@ public sealed class StartUpTests : ApiFixture
         }
     }
 
+    [Test]
+    public async Task Stop_WhileItStarts_EndsItQuietly()
+    {
+        using var stop = new StopOnceBuilt();
+        string[] arguments = ["--urls=http://127.0.0.1:0", $"--ConnectionStrings:Database={Database.ConnectionString}", $"--Blobs:Folder={Blobs}"];
+
+        var exitCode = await Task.Run(() => typeof(Program).Assembly.EntryPoint!.Invoke(null, [arguments])).WaitAsync(Patience);
+
+        Assert.That(stop.HasStopped);
+        Assert.That(exitCode, Is.Zero);
+    }
+
     [OneTimeTearDown]
     public void RemoveBlobs()
     {
-        var folder = Path.Combine(Path.GetTempPath(), $"mlexperiments-start-{Environment.ProcessId}");
-        if (Directory.Exists(folder))
-            Directory.Delete(folder, recursive: true);
+        if (Directory.Exists(Blobs))
+            Directory.Delete(Blobs, recursive: true);
+    }
+
+    /// <summary>Tells the host that is built in its flow of control to stop, after it was built and before it starts.</summary>
+    private sealed class StopOnceBuilt : IObserver<DiagnosticListener>, IObserver<KeyValuePair<string, object?>>, IDisposable
+    {
+        private readonly AsyncLocal<bool> _isOurs = new() { Value = true };
+        private readonly List<IDisposable> _subscriptions = [];
+
+        public StopOnceBuilt() => _subscriptions.Add(DiagnosticListener.AllListeners.Subscribe(this));
+
+        public bool HasStopped { get; private set; }
+
+        public void OnNext(DiagnosticListener value)
+        {
+            if (_isOurs.Value && value.Name == "Microsoft.Extensions.Hosting")
+                _subscriptions.Add(value.Subscribe(this));
+        }
+
+        public void OnNext(KeyValuePair<string, object?> value)
+        {
+            if (!_isOurs.Value || value is not { Key: "HostBuilt", Value: IHost host })
+                return;
+            host.Services.GetRequiredService<IHostApplicationLifetime>().StopApplication();
+            HasStopped = true;
+        }
+
+        public void OnCompleted()
+        {
+        }
+
+        public void OnError(Exception error)
+        {
+        }
+
+        public void Dispose() => _subscriptions.ForEach(subscription => subscription.Dispose());
     }
 }
